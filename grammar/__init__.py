@@ -1,0 +1,1 @@
+"""How a spec is written: text or a Python function -> syntax tree, and back to text."""
