@@ -7,20 +7,15 @@ trees. The parser and the Python front end both make exactly this tree; the form
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Union
 
 from attnc.diagnostics import NOWHERE, Span
-
-
-def _span() -> Span:
-    return field(default=NOWHERE, compare=False, repr=False, kw_only=True)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
 class Node:
     """Anything with a place in the text."""
 
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
 
 
 # --- expressions -------------------------------------------------------------------------------------------------
@@ -155,9 +150,21 @@ class Tuple(Node):
     elements: tuple[Expr, ...]
 
 
-Expr = Union[
-    Number, Boolean, Text, Name, Component, Subscript, Call, Unary, Binary, Logic, Compare, Conditional, Tuple
-]
+Expr = (
+    Number
+    | Boolean
+    | Text
+    | Name
+    | Component
+    | Subscript
+    | Call
+    | Unary
+    | Binary
+    | Logic
+    | Compare
+    | Conditional
+    | Tuple
+)
 
 # --- clauses -----------------------------------------------------------------------------------------------------
 
@@ -219,7 +226,7 @@ class Let(Node):
     name: str
     indices: tuple[Name, ...] | None
     value: Expr
-    name_span: Span = _span()
+    name_span: Span = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -241,7 +248,7 @@ class Output(Node):
     items: tuple[OutputItem, ...]
 
 
-Clause = Union[Input, Axis, Require, Let, Mask, Output]
+Clause = Input | Axis | Require | Let | Mask | Output
 
 # --- files -------------------------------------------------------------------------------------------------------
 
@@ -275,7 +282,8 @@ class Define(Node):
     value: Expr
     bindings: tuple[tuple[Name, Expr], ...] = ()
     doc: str | None = None
-    name_span: Span = _span()
+    name_span: Span = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
+    doc_span: Span = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -284,7 +292,8 @@ class Attention(Node):
     parameters: tuple[Parameter, ...]
     clauses: tuple[Clause, ...]
     doc: str | None = None
-    name_span: Span = _span()
+    name_span: Span = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
+    doc_span: Span = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -310,6 +319,7 @@ class File(Node):
     items: tuple[Use | Define | Attention, ...]
     doc: str | None = None
     comments: tuple[Comment, ...] = field(default=(), compare=False)
+    doc_span: Span = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
 
     @property
     def attentions(self) -> tuple[Attention, ...]:

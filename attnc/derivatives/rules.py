@@ -1,0 +1,109 @@
+"""How each kind of node hands its adjoint on to its operands. Pointwise derivatives stand in the primitives' table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..diagnostics import Diagnostic, Label, Mistake, Span
+from ..ir import Axis, Node
+from ..ir.primitives import PRIMITIVES
+from ..ir.rewrite import substitute
+
+if TYPE_CHECKING:
+    from .vjp import _Reverse
+
+Space = frozenset[Axis]
+
+
+class NoDerivative(Mistake):
+    """A construct whose derivative is not derived yet."""
+
+    def __init__(self, span: Span, label: str) -> None:
+        self.span = span
+        self.label = label
+
+    def diagnostic(self) -> Diagnostic:
+        labels = (Label(self.span, "read here"),) if self.span.source.text else ()
+        return Diagnostic("no-derivative", f"{self.label} has no derivative yet", labels)
+
+
+def _map(reverse: _Reverse, node: Node, space: Space, domain: Node, value: Node) -> None:
+    graph = reverse.graph
+    if node.is_sum:
+        for coefficient, arg in zip(node.attribute[0], node.args):
+            reverse.push(arg, space, domain, graph.scale(coefficient, value))
+        return
+    if node.is_product:
+        _product(reverse, node, space, domain, value)
+        return
+    partials = PRIMITIVES[node.op].partials
+    for partial, arg in zip(partials, node.args):
+        if partial is not None and arg in reverse.needed:
+            reverse.push(arg, space, domain, graph.mul(value, partial(graph, node, node.args)))
+
+
+def _product(reverse: _Reverse, node: Node, space: Space, domain: Node, value: Node) -> None:
+    graph = reverse.graph
+    factors = list(zip(node.args, node.attribute))
+    for place, (base, exponent) in enumerate(factors):
+        if base not in reverse.needed:
+            continue
+        rest = factors[:place] + factors[place + 1 :]
+        partial = graph.product([*rest, (base, exponent - 1), (graph.const(float(exponent)), 1), (value, 1)])
+        reverse.push(base, space, domain, partial)
+
+
+def _guard(reverse: _Reverse, node: Node, space: Space, domain: Node, value: Node) -> None:
+    condition, inner = node.args
+    reverse.push(inner, space, domain, reverse.graph.guard(condition, value))
+
+
+def _at(reverse: _Reverse, node: Node, space: Space, domain: Node, value: Node) -> None:
+    graph = reverse.graph
+    for axis, position in zip(node.attribute, node.args[1:]):
+        equal = graph.equal_zero(graph.sub(position, graph.index(axis)))
+        space, domain = space | {axis}, graph.all(domain, equal)
+    reverse.push(node.args[0], space, domain, value)
+
+
+def _reduce(reverse: _Reverse, node: Node, space: Space, domain: Node, value: Node) -> None:
+    graph = reverse.graph
+    bound = frozenset(node.attribute)
+    if node.op == "sum":
+        reverse.push(node.body, space | bound, graph.all(domain, node.domain), value)
+    elif node.op in ("max", "min"):
+        key = node.body if node.op == "max" else graph.neg(node.body)
+        (axis,) = node.attribute
+        chosen = graph.reduce("argmax", node.attribute, key, node.domain)
+        here = graph.equal_zero(graph.sub(graph.index(axis), chosen))
+        reverse.push(node.body, space | bound, graph.all(domain, here), value)
+    else:
+        _prod(reverse, node, space, domain, value)
+
+
+def _prod(reverse: _Reverse, node: Node, space: Space, domain: Node, value: Node) -> None:
+    """The derivative of a product in one factor is the product of the others."""
+    graph = reverse.graph
+    if node.op != "prod" or any(reverse.roles.of(axis) != "width" for axis in node.attribute):
+        raise NoDerivative(node.span, f"'{node.op}' over a length").error()
+    twins = {axis: graph.axis(axis.name, axis.size) for axis in node.attribute}
+    moves = {axis: graph.index(twin) for axis, twin in twins.items()}
+    same = graph.all(*(graph.equal_zero(graph.sub(graph.index(a), graph.index(t))) for a, t in twins.items()))
+    others = graph.all(substitute(graph, node.domain, moves), graph.negate(same))
+    rest = graph.reduce("prod", tuple(twins.values()), substitute(graph, node.body, moves), others)
+    inner = graph.all(domain, node.domain)
+    reverse.push(node.body, space | frozenset(node.attribute), inner, graph.mul(value, rest))
+
+
+def _opaque(reverse: _Reverse, node: Node, space: Space, domain: Node, value: Node) -> None:
+    raise NoDerivative(node.span, node.attribute[1]).error()
+
+
+RULES: dict[str, Callable[[_Reverse, Node, Space, Node, Node], None]] = {
+    "map": _map,
+    "guard": _guard,
+    "at": _at,
+    "reduce": _reduce,
+    "opaque": _opaque,
+}

@@ -1,0 +1,148 @@
+"""Reverse mode: results and their cotangents -> gradients of tensors, as nodes of the same graph.
+
+The gradient of a tensor is a list of parts, one for each way the spec reads it: a node and, for each axis of the
+tensor, the axis of the node that runs along it. The parts are added where they are stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..ir import Axis, Graph, Node, Tensor
+from ..ir.logic import conjuncts
+from ..ir.node import FLOAT, reachable
+from ..ir.rewrite import substitute
+from ..ir.roles import LENGTH, WIDTH, Roles
+from .adjoint import Adjoint, is_plain, sum_term
+from .rules import RULES
+
+
+@dataclass(frozen=True)
+class Part:
+    """`node` has one axis of `axes` (in order) for each axis of the tensor."""
+
+    axes: tuple[Axis, ...]
+    node: Node
+
+
+@dataclass(frozen=True)
+class Seed:
+    """A result, the order of its axes, and the tensor that holds its cotangent."""
+
+    node: Node
+    axes: tuple[Axis, ...]
+    cotangent: Tensor
+
+
+def vjp(
+    graph: Graph, seeds: Sequence[Seed], wanted: Sequence[Tensor], roles: Roles
+) -> dict[Tensor, tuple[Part, ...]]:
+    """The gradient of Σ cotangent · result for each wanted tensor (no parts: it is 0 everywhere)."""
+    return _Reverse(graph, frozenset(wanted), roles).run(seeds)
+
+
+class _Reverse:
+    def __init__(self, graph: Graph, wanted: frozenset[Tensor], roles: Roles) -> None:
+        self.graph = graph
+        self.wanted = wanted
+        self.roles = roles
+        self.adjoints: dict[Node, Adjoint] = {}
+        self.needed: set[Node] = set()
+        self.found: dict[Tensor, dict[tuple[Axis, ...], list[Node]]] = {tensor: {} for tensor in wanted}
+
+    def run(self, seeds: Sequence[Seed]) -> dict[Tensor, tuple[Part, ...]]:
+        nodes = reachable([seed.node for seed in seeds])
+        for node in nodes:
+            if self._needs(node):
+                self.needed.add(node)
+        for seed in seeds:
+            read = self.graph.read(seed.cotangent, tuple(self.graph.index(axis) for axis in seed.axes))
+            self.push(seed.node, frozenset(seed.axes), self.graph.true, read)
+        for node in reversed(nodes):
+            if node in self.adjoints:
+                self._spread(node)
+        return {tensor: self._parts(tensor) for tensor in self.wanted}
+
+    def _needs(self, node: Node) -> bool:
+        if node.type != FLOAT or node.kind in ("stop", "param", "const"):
+            return False
+        if node.kind == "read":
+            return node.attribute in self.wanted
+        return any(arg in self.needed for arg in node.args)
+
+    def push(self, node: Node, space: frozenset[Axis], domain: Node, value: Node) -> None:
+        """Adds a term to the adjoint of a node."""
+        if node not in self.needed or value.is_const(0.0):
+            return
+        if not is_plain(node):
+            space, domain, value = sum_term(self.graph, node.axes, space, domain, value)
+        self.adjoints.setdefault(node, Adjoint()).add(space, domain, value)
+
+    def _spread(self, node: Node) -> None:
+        for space, domain, value in self.adjoints.pop(node).summed(self.graph):
+            if node.kind == "read":
+                self._collect(node, space, domain, value)
+            else:
+                RULES[node.kind](self, node, space, domain, value)
+
+    # --- gradients of what is read -----------------------------------------------------------------------------
+
+    def _collect(self, read: Node, space: frozenset[Axis], domain: Node, value: Node) -> None:
+        """Sums a term over everything but one axis for each axis of the tensor."""
+        graph = self.graph
+        tensor: Tensor = read.attribute
+        kept: list[Axis] = []
+        for position, size in zip(read.args, tensor.sizes):
+            axis = position.attribute if position.kind == "index" else None
+            if axis is None or axis in kept or axis not in space:
+                axis = graph.axis("t", size)
+                axis_index = graph.index(axis)
+                space, domain, value = self._solve(axis, graph.sub(position, axis_index), space, domain, value)
+            elif not self._same_size(axis.size, size):
+                domain = graph.all(domain, graph.compare("<", graph.index(axis), size))
+            kept.append(axis)
+        space, domain, total = sum_term(graph, frozenset(kept), space | frozenset(kept), domain, value)
+        node = graph.guard(domain, total)
+        self.found[tensor].setdefault(tuple(kept), []).append(node)
+
+    def _same_size(self, left: Node, right: Node) -> bool:
+        return left is right or left.kind == "size" and right.kind == "size"
+
+    def _solve(
+        self, target: Axis, form: Node, space: frozenset[Axis], domain: Node, value: Node
+    ) -> tuple[frozenset[Axis], Node, Node]:
+        """Adds `form == 0`; where it fixes an axis of the space (x[d + R]: d = t - R), that axis is eliminated."""
+        graph = self.graph
+        solved = self._solvable(form, space, domain, value)
+        if solved is None:
+            return space | {target}, graph.all(domain, graph.equal_zero(form)), value
+        axis, position = solved
+        inside = graph.all(
+            graph.compare(">=", position, graph.const(0)), graph.compare("<", position, axis.size)
+        )
+        value = substitute(graph, value, {axis: position})
+        domain = substitute(graph, graph.all(*conjuncts(domain)), {axis: position})
+        return (space - {axis}) | {target}, graph.all(domain, inside), value
+
+    def _solvable(
+        self, form: Node, space: frozenset[Axis], domain: Node, value: Node
+    ) -> tuple[Axis, Node] | None:
+        """An axis with coefficient ±1, of a term that is not pairwise (there, a scatter keeps the tiles)."""
+        graph = self.graph
+        if not form.is_sum or len(self.roles.axes(value.axes | domain.axes, LENGTH)) > 1:
+            return None
+        for coefficient, term in zip(form.attribute[0], form.args):
+            axis = term.attribute if term.kind == "index" else None
+            if axis is None or axis not in space or abs(coefficient) != 1 or axis.size is None:
+                continue
+            if self.roles.of(axis) != WIDTH and self.roles.holds_statistic(value):
+                continue
+            rest = graph.add(form, graph.scale(-coefficient, term))
+            if axis not in rest.axes:
+                return axis, graph.scale(-coefficient, rest)
+        return None
+
+    def _parts(self, tensor: Tensor) -> tuple[Part, ...]:
+        found = self.found[tensor]
+        return tuple(Part(axes, self.graph.add(*nodes)) for axes, nodes in found.items())

@@ -1,0 +1,202 @@
+"""Normal form of arithmetic: a sum is constant + Σ coefficient·term, a product is Π base**exponent.
+
+Numeric factors live in sums only, a product holds at most one exponential (exp(a)·exp(b) = exp(a + b), never split
+again), guards move outwards through products. `exp2`, `sqrt`, division and the like are spelled with these.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from .node import BOOL, FLOAT, INT, Node
+
+if TYPE_CHECKING:
+    from .graph import Graph
+
+
+class Algebra:
+    """Mixed into Graph."""
+
+    # --- sums --------------------------------------------------------------------------------------------------
+
+    def add(self: Graph, *values: Node) -> Node:  # type: ignore[misc]
+        return self.combine([(1, value) for value in values])
+
+    def sub(self: Graph, left: Node, right: Node) -> Node:  # type: ignore[misc]
+        return self.combine([(1, left), (-1, right)])
+
+    def neg(self: Graph, value: Node) -> Node:  # type: ignore[misc]
+        return self.combine([(-1, value)])
+
+    def scale(self: Graph, factor: float, value: Node) -> Node:  # type: ignore[misc]
+        return self.combine([(factor, value)])
+
+    def combine(self: Graph, parts: list[tuple[Any, Node]]) -> Node:  # type: ignore[misc]
+        """Σ coefficient·value in normal form."""
+        type = FLOAT if any(value.type == FLOAT or isinstance(c, float) for c, value in parts) else INT
+        terms: dict[Node, Any] = {}
+        constant: Any = 0.0 if type == FLOAT else 0
+        for coefficient, value in parts:
+            value = self.to_type(value, type)
+            if value.kind == "const":
+                constant += coefficient * value.attribute if coefficient else 0
+            elif value.is_sum:
+                constant += coefficient * value.attribute[1]
+                for inner, term in zip(value.attribute[0], value.args):
+                    terms[term] = terms.get(term, 0) + coefficient * inner
+            else:
+                terms[value] = terms.get(value, 0) + coefficient
+        return self._sum_of(terms, constant, type)
+
+    def _sum_of(self: Graph, terms: dict[Node, Any], constant: Any, type: str) -> Node:  # type: ignore[misc]
+        kept = sorted(((t, _snap(c)) for t, c in terms.items() if c != 0), key=lambda item: item[0].number)
+        if not kept:
+            return self.const(float(constant) if type == FLOAT else constant)
+        if len(kept) == 1 and not constant:
+            term, coefficient = kept[0]
+            if coefficient == 1:
+                return term
+            if term.kind == "guard":
+                return self.guard(term.args[0], self._sum_of({term.args[1]: coefficient}, constant, type))
+        args = tuple(term for term, _ in kept)
+        coefficients = tuple(float(c) if type == FLOAT else c for _, c in kept)
+        axes = frozenset().union(*(term.axes for term in args))
+        return self._intern("map", "add", args, (coefficients, constant), axes, type)
+
+    # --- products ----------------------------------------------------------------------------------------------
+
+    def mul(self: Graph, *values: Node) -> Node:  # type: ignore[misc]
+        return self.product([(value, 1) for value in values])
+
+    def div(self: Graph, left: Node, right: Node) -> Node:  # type: ignore[misc]
+        return self.product([(self.to_float(left), 1), (self.to_float(right), -1)])
+
+    def pow(self: Graph, base: Node, exponent: float) -> Node:  # type: ignore[misc]
+        return self.product([(base if exponent > 0 and exponent == int(exponent) else self.to_float(base), exponent)])
+
+    def product(self: Graph, parts: list[tuple[Node, Any]]) -> Node:  # type: ignore[misc]
+        """Π value**exponent in normal form."""
+        type = FLOAT if any(value.type == FLOAT for value, _ in parts) else INT
+        factor: Any = 1.0 if type == FLOAT else 1
+        powers: dict[Node, Any] = {}
+        conditions: list[Node] = []
+        grown: list[tuple[Any, Node]] = []
+        stack = [(self.to_type(value, type), exponent) for value, exponent in reversed(parts)]
+        while stack:
+            value, exponent = stack.pop()
+            if value.kind == "const" and _folds(value.attribute, exponent):
+                factor *= value.attribute**exponent
+            elif value.is_sum and len(value.args) == 1 and not value.attribute[1] and _folds(_lead(value), exponent):
+                factor *= _lead(value) ** exponent
+                stack.append((value.args[0], exponent))
+            elif value.is_product and _distributes(value, exponent):
+                stack.extend((base, inner * exponent) for base, inner in zip(value.args, value.attribute))
+            elif value.kind == "guard" and exponent > 0:
+                conditions.append(value.args[0])
+                stack.append((value.args[1], exponent))
+            elif value.kind == "map" and value.op == "exp":
+                grown.append((exponent, value.args[0]))
+            else:
+                powers[value] = powers.get(value, 0) + exponent
+        return self._product_of(factor, powers, conditions, grown, type)
+
+    def _product_of(  # type: ignore[misc]
+        self: Graph, factor: Any, powers: dict[Node, Any], conditions: list[Node], grown: list[Any], type: str
+    ) -> Node:
+        if grown:
+            power = self.exp(self.combine(grown))
+            if power.kind == "const":
+                factor *= power.attribute
+            else:
+                powers[power] = powers.get(power, 0) + 1
+        if factor == 0:
+            return self.zero(type)
+        kept = sorted(((b, _whole(e)) for b, e in powers.items() if e != 0), key=lambda item: item[0].number)
+        if not kept:
+            inner = self.const(factor)
+        elif len(kept) == 1 and kept[0][1] == 1:
+            inner = self.combine([(factor, kept[0][0])])
+        else:
+            args = tuple(base for base, _ in kept)
+            axes = frozenset().union(*(base.axes for base in args))
+            node = self._intern("map", "mul", args, tuple(e for _, e in kept), axes, type)
+            inner = self._sum_of({node: factor}, 0, type)
+        return self.guard(self.all(*conditions), inner)
+
+    # --- exponentials ------------------------------------------------------------------------------------------
+
+    def exp(self: Graph, value: Node) -> Node:  # type: ignore[misc]
+        value = self.to_float(value)
+        if value.kind == "const":
+            return self.const(_safe_exp(value.attribute))
+        if value.kind == "map" and value.op == "log" and is_positive(value.args[0]):
+            return value.args[0]
+        return self.map("exp", (value,), FLOAT)
+
+    def log(self: Graph, value: Node) -> Node:  # type: ignore[misc]
+        value = self.to_float(value)
+        if value.kind == "const" and value.attribute > 0:
+            return self.const(math.log(value.attribute))
+        if value.kind == "map" and value.op == "exp":
+            return value.args[0]
+        return self.map("log", (value,), FLOAT)
+
+    def sqrt(self: Graph, value: Node) -> Node:  # type: ignore[misc]
+        return self.pow(self.to_float(value), 0.5)
+
+
+def is_positive(node: Node) -> bool:
+    """Proved > 0 by its form alone."""
+    if node.kind == "const":
+        return node.type != BOOL and node.attribute > 0
+    if node.kind == "size":
+        return True
+    if node.kind == "map":
+        if node.op in ("exp", "sigmoid"):
+            return True
+        if node.op == "to_float":
+            return is_positive(node.args[0])
+        if node.op == "mul":
+            return all(is_positive(arg) for arg in node.args)
+        if node.op == "add":
+            coefficients, constant = node.attribute
+            return constant >= 0 and all(c > 0 and is_positive(arg) for c, arg in zip(coefficients, node.args))
+    return False
+
+
+def _lead(node: Node) -> Any:
+    return node.attribute[0][0]
+
+
+def _folds(number: Any, exponent: Any) -> bool:
+    """Whether number**exponent is an ordinary number."""
+    return math.isfinite(number) and (exponent > 0 and exponent == int(exponent) or number > 0)
+
+
+def _distributes(product: Node, exponent: Any) -> bool:
+    """(a**x b**y)**e = a**(xe) b**(ye): for whole e, or positive bases."""
+    return exponent == int(exponent) or all(is_positive(base) for base in product.args)
+
+
+def _whole(exponent: Any) -> Any:
+    return int(exponent) if exponent == int(exponent) else exponent
+
+
+def _snap(coefficient: Any) -> Any:
+    """log2(e)·ln(2) and its like must give exactly 1."""
+    if isinstance(coefficient, float) and math.isfinite(coefficient):
+        nearest = round(coefficient)
+        if nearest and abs(coefficient - nearest) <= 4e-16 * abs(nearest):
+            return float(nearest)
+    return coefficient
+
+
+def _safe_exp(value: float) -> float:
+    try:
+        return math.exp(value)
+    except OverflowError:
+        return math.inf
+
+
+__all__ = ["FLOAT", "INT", "Algebra", "is_positive"]

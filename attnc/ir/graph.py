@@ -1,0 +1,175 @@
+"""The graph's builder: interns nodes and keeps them in normal form as they are made.
+
+Sums and products are n-ary (see algebra.py), conditions are canonical (see logic.py), constants fold. Every
+constructor infers axes and element type; what cannot be is a compiler bug, since lowering checks the user's text.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..diagnostics import NOWHERE, Span
+from .algebra import Algebra
+from .axis import Axis
+from .logic import Logic
+from .summation import Summation
+from .node import BOOL, FLOAT, INT, Node, Tensor, is_zero
+
+_NO_AXES: frozenset[Axis] = frozenset()
+
+
+class Graph(Algebra, Logic, Summation):
+    """Makes and owns nodes and axes. Nodes of different graphs must not be mixed."""
+
+    def __init__(self) -> None:
+        self._interned: dict[tuple[Any, ...], Node] = {}
+        self._axes = 0
+        self._vector_axes: dict[tuple[Node, int], Axis] = {}
+        self.span: Span = NOWHERE
+
+    # --- interning ---------------------------------------------------------------------------------------------
+
+    def _intern(
+        self, kind: str, op: str, args: tuple[Node, ...], attribute: Any, axes: frozenset[Axis], type: str
+    ) -> Node:
+        marked = (attribute.__class__, math.copysign(1.0, attribute)) if isinstance(attribute, (int, float)) else None
+        key = (kind, op, args, attribute, marked, type)
+        node = self._interned.get(key)
+        if node is None:
+            node = Node(len(self._interned), kind, op, args, attribute, axes, type)
+            node.span = self.span
+            self._interned[key] = node
+        return node
+
+    @property
+    def count(self) -> int:
+        """How many nodes were made so far."""
+        return len(self._interned)
+
+    # --- axes --------------------------------------------------------------------------------------------------
+
+    def axis(self, name: str, size: Node, is_vector: bool = False, construct: str | None = None) -> Axis:
+        self._axes += 1
+        return Axis(self._axes, name, size, is_vector, construct)
+
+    def vector_axis(self, size: Node, place: int) -> Axis:
+        """The anonymous trailing axis of this size, `place` counted from the right."""
+        key = (size, place)
+        if key not in self._vector_axes:
+            name = size.attribute.lower() if size.kind == "size" else "x"
+            self._vector_axes[key] = self.axis(name + "'" * (place + 1), size, is_vector=True)
+        return self._vector_axes[key]
+
+    # --- leaves ------------------------------------------------------------------------------------------------
+
+    def const(self, value: int | float | bool) -> Node:
+        type = BOOL if isinstance(value, bool) else INT if isinstance(value, int) else FLOAT
+        return self._intern("const", "", (), value, _NO_AXES, type)
+
+    def param(self, name: str, type: str) -> Node:
+        return self._intern("param", "", (), name, _NO_AXES, type)
+
+    def size(self, name: str) -> Node:
+        return self._intern("size", "", (), name, _NO_AXES, INT)
+
+    def index(self, axis: Axis) -> Node:
+        return self._intern("index", "", (), axis, frozenset((axis,)), INT)
+
+    def read(self, tensor: Tensor, positions: tuple[Node, ...]) -> Node:
+        return self._intern("read", "", positions, tensor, _axes_of(positions), tensor.type)
+
+    # --- structure ---------------------------------------------------------------------------------------------
+
+    def map(self, op: str, args: tuple[Node, ...], type: str, attribute: Any = None) -> Node:
+        """A pointwise primitive other than sums, products and conditions, which have constructors of their own."""
+        return self._intern("map", op, args, attribute, _axes_of(args), type)
+
+    def guard(self, condition: Node, value: Node) -> Node:
+        if condition.is_const(True) or is_zero(value):
+            return value
+        if condition.is_const(False):
+            return self.zero(value.type)
+        if value.kind == "guard":
+            return self.guard(self.all(condition, value.args[0]), value.args[1])
+        return self._intern("guard", "", (condition, value), None, _axes_of((condition, value)), value.type)
+
+    def stop(self, value: Node) -> Node:
+        if value.kind in ("const", "param", "size", "index", "stop") or value.type != FLOAT:
+            return value
+        return self._intern("stop", "", (value,), None, value.axes, value.type)
+
+    def at(self, value: Node, axes: tuple[Axis, ...], positions: tuple[Node, ...]) -> Node:
+        """`value` with each of `axes` read at a position (inside, which the maker has proved or guarded)."""
+        kept = [(a, p) for a, p in zip(axes, positions) if a in value.axes and p is not self.index(a)]
+        if not kept:
+            return value
+        axes, positions = tuple(a for a, _ in kept), tuple(p for _, p in kept)
+        free = (value.axes - frozenset(axes)) | _axes_of(positions)
+        return self._intern("at", "", (value, *positions), axes, free, value.type)
+
+    def reduce(self, op: str, axes: tuple[Axis, ...], body: Node, domain: Node | None = None) -> Node:
+        """`op` is sum, prod, max, min or argmax; an empty domain gives 0, 1, -inf, inf or -1."""
+        domain = self.true if domain is None else domain
+        axes = tuple(sorted(set(axes), key=lambda axis: axis.number))
+        if not axes:
+            assert op != "argmax", "argmax needs an axis"
+            return self.guard(domain, body) if op == "sum" else self.where(domain, body, self.neutral(op, body.type))
+        if op == "sum":
+            return self.sum_over(axes, body, domain)
+        if op in ("max", "min") and len(axes) > 1:
+            return self.reduce(op, axes[:-1], self.reduce(op, axes[-1:], body, domain))
+        free = (body.axes | domain.axes) - frozenset(axes)
+        type = INT if op == "argmax" else body.type
+        return self._intern("reduce", op, (body, domain), axes, free, type)
+
+    def opaque(
+        self, op: str, args: tuple[Node, ...], axes: frozenset[Axis], type: str, label: str, key: Any = None
+    ) -> Node:
+        """A construct that is checked but not lowered yet; `label` names it to the user, `key` tells two apart."""
+        return self._intern("opaque", op, args, (axes, label, key), axes, type)
+
+    # --- small things ------------------------------------------------------------------------------------------
+
+    @property
+    def true(self) -> Node:
+        return self.const(True)
+
+    def zero(self, type: str) -> Node:
+        return self.const({FLOAT: 0.0, INT: 0, BOOL: False}[type])
+
+    def neutral(self, op: str, type: str) -> Node:
+        """What a reduction over nothing gives."""
+        if op == "sum":
+            return self.zero(type)
+        if op == "prod":
+            return self.const(1 if type == INT else 1.0)
+        if op == "argmax":
+            return self.const(-1)
+        return self.const(-math.inf if op == "max" else math.inf)
+
+    def to_type(self, value: Node, type: str) -> Node:
+        return self.to_float(value) if type == FLOAT else self.to_int(value) if type == INT else value
+
+    def to_float(self, value: Node) -> Node:
+        if value.type == FLOAT:
+            return value
+        if value.kind == "const":
+            return self.const(float(value.attribute))
+        if value.type == BOOL:
+            return self.guard(value, self.const(1.0))
+        if value.kind == "guard":
+            return self.guard(value.args[0], self.to_float(value.args[1]))
+        return self.map("to_float", (value,), FLOAT)
+
+    def to_int(self, value: Node) -> Node:
+        if value.type == BOOL:
+            return self.const(int(value.attribute)) if value.kind == "const" else self.guard(value, self.const(1))
+        assert value.type == INT, "a float becomes an integer only through floor, ceil or round"
+        return value
+
+
+def _axes_of(nodes: tuple[Node, ...]) -> frozenset[Axis]:
+    if len(nodes) == 1:
+        return nodes[0].axes
+    return frozenset().union(*(node.axes for node in nodes))

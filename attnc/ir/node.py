@@ -1,0 +1,123 @@
+"""Nodes of the graph. Immutable and interned: equal values are the same object, so `is` compares meaning.
+
+kind     args                      attribute            value
+const    -                         number or bool       itself
+param    -                         name                 a host number, given at the call
+size     -                         name                 a length, width or count
+index    -                         axis                 the position along the axis
+read     one per dimension         tensor               an element; 0 (false) where any position is outside
+map      operands                  see primitives.py    pointwise `op`
+guard    condition, value          -                    value where the condition holds, else 0 (false)
+stop     value                     -                    value, with derivative 0
+at       value, one per axis       axes                 value with the axes read at other positions
+reduce   body, domain              axes                 `op` of body over the tuples of the axes in the domain
+opaque   operands                  (axes, label)        a construct of the language that no pass lowers yet
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..diagnostics import NOWHERE, Span
+from .axis import Axis
+
+FLOAT, INT, BOOL = "float", "int", "bool"
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """Something read by position. `origin`: "input", "cotangent" (given by autograd), "saved" or "result"."""
+
+    name: str
+    sizes: tuple[Node, ...] = field(compare=False, repr=False)
+    type: str = FLOAT
+    origin: str = "input"
+
+
+class Node:
+    """See the module's table. `number` grows with creation, so operands always have smaller numbers."""
+
+    __slots__ = ("args", "attribute", "axes", "kind", "number", "op", "span", "type")
+
+    kind: str
+    op: str
+    args: tuple[Node, ...]
+    attribute: Any
+    axes: frozenset[Axis]
+    type: str
+    number: int
+    span: Span
+
+    def __init__(
+        self, number: int, kind: str, op: str, args: tuple[Node, ...], attribute: Any, axes: frozenset[Axis], type: str
+    ) -> None:
+        self.number = number
+        self.kind = kind
+        self.op = op
+        self.args = args
+        self.attribute = attribute
+        self.axes = axes
+        self.type = type
+        self.span = NOWHERE
+
+    def __lt__(self, other: Node) -> bool:
+        return self.number < other.number
+
+    def __repr__(self) -> str:
+        return f"%{self.number}"
+
+    def is_const(self, value: Any = None) -> bool:
+        return self.kind == "const" and (value is None or self.attribute == value)
+
+    @property
+    def is_sum(self) -> bool:
+        """A linear combination: `attribute` is (coefficients, constant)."""
+        return self.kind == "map" and self.op == "add"
+
+    @property
+    def is_product(self) -> bool:
+        """A product of powers: `attribute` is the tuple of exponents."""
+        return self.kind == "map" and self.op == "mul"
+
+    @property
+    def bound(self) -> tuple[Axis, ...]:
+        """Axes that this node binds: those of a reduction or of an `at`."""
+        return self.attribute if self.kind in ("reduce", "at") else ()
+
+    @property
+    def body(self) -> Node:
+        return self.args[0]
+
+    @property
+    def domain(self) -> Node:
+        """The condition of a reduction; of a guard, its condition."""
+        return self.args[1] if self.kind == "reduce" else self.args[0]
+
+
+def reachable(roots: list[Node]) -> list[Node]:
+    """Every node that the roots use, operands first."""
+    seen: set[Node] = set()
+    stack = list(roots)
+    while stack:
+        node = stack.pop()
+        if node not in seen:
+            seen.add(node)
+            stack.extend(node.args)
+    return sorted(seen, key=lambda node: node.number)
+
+
+def walk(root: Node) -> Iterator[Node]:
+    """Every node below the root (itself too), operands first."""
+    yield from reachable([root])
+
+
+def is_zero(node: Node) -> bool:
+    """The constant 0, or false."""
+    return node.kind == "const" and not node.attribute
+
+
+def depends_on(root: Node, targets: frozenset[Node]) -> bool:
+    """Whether any of these nodes is used by the root."""
+    return any(node in targets for node in walk(root))

@@ -1,0 +1,140 @@
+"""Graph -> graph: rebuilding nodes from new operands, replacing nodes, and reading a value at other indices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from .axis import Axis
+from .graph import Graph
+from .node import Node, reachable
+
+
+def rebuild(graph: Graph, node: Node, args: tuple[Node, ...]) -> Node:
+    """The same operation on other operands, in normal form again."""
+    if args == node.args:
+        return node
+    if node.kind == "map":
+        return _rebuild_map(graph, node, args)
+    if node.kind == "guard":
+        return graph.guard(*args)
+    if node.kind == "stop":
+        return graph.stop(args[0])
+    if node.kind == "at":
+        return graph.at(args[0], node.attribute, args[1:])
+    if node.kind == "reduce":
+        return graph.reduce(node.op, node.attribute, *args)
+    if node.kind == "read":
+        return graph.read(node.attribute, args)
+    if node.kind == "opaque":
+        axes, label, key = node.attribute
+        gone = frozenset().union(*(a.axes for a in node.args)) - frozenset().union(*(a.axes for a in args))
+        new = frozenset().union(*(a.axes for a in args)) - frozenset().union(*(a.axes for a in node.args))
+        return graph.opaque(node.op, args, (axes - gone) | new, node.type, label, key)
+    raise AssertionError(f"a {node.kind} has no operands")
+
+
+def _rebuild_map(graph: Graph, node: Node, args: tuple[Node, ...]) -> Node:
+    op = node.op
+    if op == "add":
+        coefficients, constant = node.attribute
+        whole = graph.const(constant)
+        return graph.combine([*zip(coefficients, args), (1, whole)])
+    if op == "mul":
+        return graph.product(list(zip(args, node.attribute)))
+    if op in _CONSTRUCTORS:
+        return _CONSTRUCTORS[op](graph, *args)
+    return graph.map(op, args, node.type, node.attribute)
+
+
+_CONSTRUCTORS: dict[str, Callable[..., Node]] = {
+    "and": lambda g, *args: g.all(*args),
+    "or": lambda g, *args: g.any(*args),
+    "not": lambda g, a: g.negate(a),
+    "at_most_zero": lambda g, a: g.at_most_zero(a),
+    "equal_zero": lambda g, a: g.equal_zero(a),
+    "less": lambda g, a, b: g.compare("<", a, b),
+    "at_most": lambda g, a, b: g.compare("<=", a, b),
+    "equal": lambda g, a, b: g.compare("==", a, b),
+    "where": lambda g, c, a, b: g.where(c, a, b),
+    "to_float": lambda g, a: g.to_float(a),
+    "exp": lambda g, a: g.exp(a),
+    "log": lambda g, a: g.log(a),
+}
+
+
+class Rewriter:
+    """Replaces nodes, operands first, remembering what became of each.
+
+    `visit(node)` is called with the rebuilt node and may return another; `replaced` fixes results beforehand, and
+    what is replaced is not descended into.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        visit: Callable[[Node], Node] | None = None,
+        replaced: Mapping[Node, Node] | None = None,
+    ) -> None:
+        self.graph = graph
+        self.visit = visit
+        self.done: dict[Node, Node] = dict(replaced or {})
+
+    def __call__(self, root: Node) -> Node:
+        for node in self._pending(root):
+            built = rebuild(self.graph, node, tuple(self.done[arg] for arg in node.args))
+            self.done[node] = self.visit(built) if self.visit else built
+        return self.done[root]
+
+    def all(self, roots: Iterable[Node]) -> list[Node]:
+        return [self(root) for root in roots]
+
+    def _pending(self, root: Node) -> list[Node]:
+        seen: set[Node] = set()
+        stack = [root]
+        while stack:
+            node = stack.pop()
+            if node not in seen and node not in self.done:
+                seen.add(node)
+                stack.extend(node.args)
+        return sorted(seen)
+
+
+def substitute(graph: Graph, root: Node, positions: Mapping[Axis, Node]) -> Node:
+    """`root` with each of these axes read at a position; binders that would capture one are renamed."""
+    positions = {axis: p for axis, p in positions.items() if axis in root.axes and p is not graph.index(axis)}
+    return _Substitution(graph, positions).visit(root) if positions else root
+
+
+class _Substitution:
+    def __init__(self, graph: Graph, positions: Mapping[Axis, Node]) -> None:
+        self.graph = graph
+        self.positions = positions
+        self.incoming: frozenset[Axis] = frozenset().union(*(p.axes for p in positions.values()))
+        self.done: dict[Node, Node] = {}
+
+    def visit(self, root: Node) -> Node:
+        for node in reachable([root]):
+            if node not in self.done:
+                self.done[node] = self._one(node)
+        return self.done[root]
+
+    def _one(self, node: Node) -> Node:
+        if not any(axis in self.positions for axis in node.axes):
+            return node
+        if node.kind == "index":
+            return self.positions[node.attribute]
+        if node.bound and any(axis in self.positions or axis in self.incoming for axis in node.bound):
+            return self._rename_binder(node)
+        return rebuild(self.graph, node, tuple(self.done[arg] for arg in node.args))
+
+    def _rename_binder(self, node: Node) -> Node:
+        graph = self.graph
+        fresh = {axis: graph.axis(axis.name, axis.size, axis.is_vector) for axis in node.bound}
+        renaming = {axis: graph.index(new) for axis, new in fresh.items()}
+        axes = tuple(fresh[axis] for axis in node.bound)
+        if node.kind == "at":
+            value = substitute(graph, node.args[0], renaming)
+            value = substitute(graph, value, self.positions)
+            return graph.at(value, axes, tuple(self.done[arg] for arg in node.args[1:]))
+        body, domain = (substitute(graph, substitute(graph, arg, renaming), self.positions) for arg in node.args)
+        return graph.reduce(node.op, axes, body, domain)

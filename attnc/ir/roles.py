@@ -1,0 +1,54 @@
+"""What kind of axis a size makes: outer (batch, heads), length (sequences: streamed) or width (features: compiled in).
+
+B, H, G are outer, M and N lengths, D and E widths. Any other named size is a length if it stands in an input that has
+a batch axis, anywhere before that input's last axis; else a width. A computed size is a length if it reads one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from .axis import Axis
+from .node import Node, walk
+
+OUTER, LENGTH, WIDTH = "outer", "length", "width"
+_FIXED = {"B": OUTER, "H": OUTER, "G": OUTER, "M": LENGTH, "N": LENGTH, "D": WIDTH, "E": WIDTH}
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The role of every axis of a spec."""
+
+    lengths: frozenset[str]
+
+    def of_size(self, size: Node) -> str:
+        if size.kind == "size":
+            return _FIXED.get(size.attribute, LENGTH if size.attribute in self.lengths else WIDTH)
+        if any(node.kind == "read" for node in walk(size)):
+            return LENGTH
+        roles = {self.of_size(node) for node in walk(size) if node.kind == "size"}
+        return LENGTH if LENGTH in roles else WIDTH
+
+    def of(self, axis: Axis) -> str:
+        return self.of_size(axis.size)
+
+    def axes(self, axes: Iterable[Axis], role: str) -> tuple[Axis, ...]:
+        """Those of one role, in order."""
+        return tuple(sorted((a for a in axes if self.of(a) == role), key=lambda a: a.number))
+
+    def holds_statistic(self, root: Node) -> bool:
+        """Whether a value contains a reduction over a length or an outer axis."""
+        return any(
+            node.kind == "opaque" or node.kind == "reduce" and any(self.of(a) != WIDTH for a in node.attribute)
+            for node in walk(root)
+        )
+
+
+def find_roles(shapes: Iterable[Sequence[Node]]) -> Roles:
+    """Roles from the sizes of all inputs."""
+    lengths = set()
+    for sizes in shapes:
+        if sizes and sizes[0].kind == "size" and sizes[0].attribute == "B":
+            lengths |= {size.attribute for size in sizes[1:-1] if size.kind == "size" and size.attribute not in _FIXED}
+    return Roles(frozenset(lengths))

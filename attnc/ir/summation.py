@@ -1,0 +1,104 @@
+"""Normal form of sums over axes: what does not depend on the axes stands outside.
+
+sum[j: D](c_i · x_ij) = c_i · sum[j: D](x_ij) only where c_i is finite even for an empty D: so a factor goes out when
+the sum has no domain, when it is proved finite, or when the domain itself says that it is not divided by zero.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .axis import Axis
+from .logic import conjuncts
+from .node import FLOAT, Node, is_zero, walk
+
+if TYPE_CHECKING:
+    from .graph import Graph
+
+
+class Summation:
+    """Mixed into Graph."""
+
+    def sum_over(self: Graph, axes: tuple[Axis, ...], body: Node, domain: Node) -> Node:  # type: ignore[misc]
+        while body.kind == "guard":
+            domain, body = self.all(domain, body.args[0]), body.args[1]
+        if is_zero(body) or domain.is_const(False):
+            return self.zero(body.type)
+        bound = frozenset(axes)
+        if domain.is_const(True) and any(axis not in body.axes for axis in axes):
+            return self._times_count(axes, body)
+        outside = [c for c in conjuncts(domain) if not c.axes & bound and holds_reduction(c)]
+        if outside:
+            inside = self.all(*(c for c in conjuncts(domain) if c not in outside))
+            return self.guard(self.all(*outside), self._sum(axes, body, inside, domain))
+        return self._sum(axes, body, domain, domain)
+
+    def _times_count(self: Graph, axes: tuple[Axis, ...], body: Node) -> Node:  # type: ignore[misc]
+        idle = [axis for axis in axes if axis not in body.axes]
+        rest = tuple(axis for axis in axes if axis in body.axes)
+        count = self.mul(*(axis.size for axis in idle))
+        inner = self.sum_over(rest, body, self.true) if rest else body
+        return self.mul(self.to_type(count, body.type), inner)
+
+    def _sum(  # type: ignore[misc]
+        self: Graph, axes: tuple[Axis, ...], body: Node, domain: Node, facts: Node
+    ) -> Node:
+        """`facts` is what holds wherever the sum is read: the domain, and conditions hoisted from it."""
+        if body.is_sum and len(body.args) == 1 and not body.attribute[1]:
+            return self.scale(body.attribute[0][0], self._sum(axes, body.args[0], domain, facts))
+        bound = frozenset(axes)
+        if body.is_product:
+            free: list[tuple[Node, float]] = []
+            kept: list[tuple[Node, float]] = []
+            for base, exponent in zip(body.args, body.attribute):
+                can_move = not base.axes & bound and self._is_finite(base, exponent, domain, facts)
+                (free if can_move else kept).append((base, exponent))
+            if free:
+                inner = self.product(kept) if kept else self.const(1.0 if body.type == FLOAT else 1)
+                return self.mul(self.product(free), self.sum_over(axes, inner, domain))
+        elif body.kind != "const" and not body.axes & bound and self._is_finite(body, 1, domain, facts):
+            one = self.const(1.0 if body.type == FLOAT else 1)
+            return self.mul(body, self.sum_over(axes, one, domain))
+        axes_left = (body.axes | domain.axes) - bound
+        return self._intern("reduce", "sum", (body, domain), axes, axes_left, body.type)
+
+    def _is_finite(self: Graph, base: Node, exponent: float, domain: Node, facts: Node) -> bool:  # type: ignore[misc]
+        """Whether base**exponent is an ordinary number also where the domain holds no tuple."""
+        if domain.is_const(True) and facts is domain:
+            return True
+        if exponent < 0:
+            nonzero = self.negate(self.compare("==", self.to_float(base), self.const(0.0)))
+            return base.kind == "size" or nonzero in conjuncts(facts)
+        return is_finite(base)
+
+
+def is_finite(node: Node) -> bool:
+    """Proved neither infinite nor NaN, taking what is read at the call for finite."""
+    if node.kind in ("read", "param", "size", "index"):
+        return True
+    if node.kind == "const":
+        return bool(abs(node.attribute) != float("inf"))
+    if node.kind == "reduce":
+        return node.op == "sum" and is_finite(node.body)
+    if node.kind == "map":
+        if node.op in ("tanh", "sigmoid", "sin", "cos", "erf", "sign"):
+            return True
+        if node.op == "mul":
+            return all(e > 0 or arg.kind == "size" for e, arg in zip(node.attribute, node.args)) and _all_finite(node)
+        if node.op in ("add", "to_float", "relu", "abs", "max", "min", "where", "finite_or"):
+            return _all_finite(node)
+    if node.kind in ("guard", "stop"):
+        return is_finite(node.args[-1])
+    return False
+
+
+def _all_finite(node: Node) -> bool:
+    return all(is_finite(arg) for arg in node.args if arg.type != "bool")
+
+
+def holds_reduction(root: Node) -> bool:
+    """Whether a node contains a reduction."""
+    return any(node.kind == "reduce" for node in walk(root))
+
+
+__all__ = ["Summation", "holds_reduction", "is_finite", "walk"]

@@ -1,0 +1,36 @@
+"""Where an expression stands: what its names mean there, and which masks and reductions are around it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from ..ir import Axis, Node
+from .scope import MaskEntry, Scope
+from .value import Over, Value
+
+
+@dataclass(frozen=True)
+class Environment:
+    """`local` holds what a definition sees (nothing else is captured there); `free` the axes of the clause's left
+    side, `enclosing` those bound by reductions around; `masks` those that stand above the clause."""
+
+    scope: Scope
+    masks: tuple[MaskEntry, ...] = ()
+    free: frozenset[Axis] = frozenset()
+    enclosing: frozenset[Axis] = frozenset()
+    local: Mapping[str, Value | Over] | None = None
+    definition: str | None = None
+    depth: int = 0
+    variables: Mapping[str, Node] = field(default_factory=dict)
+
+    def inside(self, axes: tuple[Axis, ...]) -> Environment:
+        """Within a reduction over these axes."""
+        return replace(self, enclosing=self.enclosing | frozenset(axes))
+
+    def governing(self, axes: tuple[Axis, ...]) -> list[Node]:
+        """Conditions of the masks that a reduction over these axes obeys here."""
+        bound = frozenset(axes)
+        batch = frozenset((self.scope.current("b"),))
+        around = bound | self.free | self.enclosing | batch
+        return [mask.condition for mask in self.masks if mask.axes & bound and mask.axes <= around]

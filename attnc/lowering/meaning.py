@@ -1,0 +1,75 @@
+"""What lowering makes of an attention: a graph with its inputs, parameters, requirements and results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..diagnostics import Span
+from ..ir import Axis, Graph, Node, Tensor
+
+
+@dataclass(frozen=True)
+class InputDeclaration:
+    """An input that the spec reads: a tensor with one size expression per axis. `size_texts` are the user's words."""
+
+    tensor: Tensor
+    size_texts: tuple[str, ...]
+    span: Span
+    is_default: bool
+
+    @property
+    def name(self) -> str:
+        return self.tensor.name
+
+
+@dataclass(frozen=True)
+class ParameterDeclaration:
+    """A host value: "int", "float", "bool" or "mode". bool and mode parameters specialise the graph."""
+
+    name: str
+    type: str
+    modes: tuple[str, ...]
+    default: int | float | bool | str | None
+    span: Span
+
+    @property
+    def is_static(self) -> bool:
+        return self.type in ("bool", "mode")
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A condition checked at the call and used as a fact; `text` is what the user wrote."""
+
+    condition: Node
+    text: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class Result:
+    """An output: its node and the order of its axes (batch, head, written indices, trailing vector)."""
+
+    name: str
+    node: Node
+    axes: tuple[Axis, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """A lowered attention. `equal_sizes` maps a size to the one it was declared equal to."""
+
+    name: str
+    doc: str | None
+    graph: Graph
+    inputs: tuple[InputDeclaration, ...]
+    parameters: tuple[ParameterDeclaration, ...]
+    requirements: tuple[Requirement, ...]
+    results: tuple[Result, ...]
+    equal_sizes: dict[str, Node]
+    exact_divisions: tuple[tuple[Node, Node, Span], ...]
+
+    @property
+    def roots(self) -> list[Node]:
+        return [result.node for result in self.results]

@@ -1,0 +1,361 @@
+"""Names and subscripts -> values: inputs, lets and formals read by position.
+
+Leading batch and head axes may be left out, trailing axes left out make a vector, a position outside reads 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from attnc.grammar import tree
+
+from ..diagnostics import Span
+from ..ir import Axis, Node
+from ..ir.node import INT
+from ..ir.rewrite import substitute
+from .environment import Environment
+from .meaning import InputDeclaration
+from .mistakes import AxisMismatch, Wrong, WrongType, a_type
+from .scope import CONSTANTS, LetEntry, Scope
+from .sizes import is_proved_outside, size_text
+from .value import Over, Value
+from .vectors import settle
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a subscript: a position, or a slice (then `axis` is new and `node` runs along it)."""
+
+    expr: tree.Expr | tree.Slice
+    node: Node
+    axis: Axis | None = None
+
+    @property
+    def bare(self) -> Axis | None:
+        """The axis of an entry that is just an index."""
+        axis: Axis | None = self.node.attribute if self.node.kind == "index" and self.axis is None else None
+        return axis
+
+
+def read_name(name: tree.Name, env: Environment) -> Value:
+    """A name outside definitions: a let, an index, a parameter, an input without entries, a size or a constant."""
+    scope = env.scope
+    if name.id in scope.lets or _has_default(scope, name.id):
+        return _read_let(name, None, env, name.span)
+    if name.id in scope.parameters:
+        return Value(scope.graph.param(name.id, scope.parameters[name.id].type))
+    declared = scope.inputs.get(name.id) or (scope.input(name.id) if scope.axis(name.id) is None else None)
+    if declared is not None:
+        return _read_input(declared, (), env, name.span)
+    axis = scope.axis(name.id)
+    if axis is not None:
+        return Value(scope.graph.index(axis))
+    if name.id in CONSTANTS:
+        return Value(scope.graph.const(CONSTANTS[name.id]))
+    if name.id in scope.sizes:
+        return Value(scope.sizes[name.id])
+    raise scope.unknown(name).error()
+
+
+def _has_default(scope: Scope, name: str) -> bool:
+    from .clauses import has_default
+
+    return has_default(scope, name)
+
+
+def read_subscript(expr: tree.Subscript, env: Environment) -> Value:
+    name = expr.base
+    if env.local is not None:
+        return _read_formal(expr, env)
+    scope = env.scope
+    if name.id in scope.lets or _has_default(scope, name.id):
+        return _read_let(name, expr.entries, env, expr.span)
+    declared = scope.input(name.id)
+    if declared is None:
+        if name.id in scope.parameters or scope.axis(name.id) is not None or name.id in scope.sizes:
+            title = f"'{name.id}' is a single number and has no entries to read"
+            raise Wrong("not-subscriptable", title, expr.span).error()
+        raise scope.unknown(name).error()
+    return _read_input(declared, _entries(expr.entries, env), env, expr.span)
+
+
+def _entries(exprs: Sequence[tree.Expr | tree.Slice], env: Environment) -> tuple[Entry, ...]:
+    from .expressions import integer
+
+    out = []
+    for expr in exprs:
+        if isinstance(expr, tree.Slice):
+            out.append(Entry(expr, env.scope.graph.const(0)))
+        else:
+            out.append(Entry(expr, integer(expr, env, "a position")))
+    return tuple(out)
+
+
+# --- inputs --------------------------------------------------------------------------------------------------------
+
+
+def _read_input(declared: InputDeclaration, entries: tuple[Entry, ...], env: Environment, span: Span) -> Value:
+    scope, graph = env.scope, env.scope.graph
+    sizes = declared.tensor.sizes
+    scope.read.add(declared.name)
+    filled = _fill_leading(scope, declared, entries, span)
+    positions: list[Node] = []
+    vector: list[Axis] = []
+    groups: list[tuple[Axis, Node]] = []
+    for place, (size, entry) in enumerate(zip(sizes, filled)):
+        position = _leading_position(scope, size, entry, groups) if place < _leading(scope, declared) else None
+        if position is None and entry is None:
+            axis = graph.vector_axis(scope.canonical(size), len(sizes) - 1 - place)
+            vector.append(axis)
+            position = graph.index(axis)
+        elif position is None:
+            assert entry is not None
+            position = _position(env, declared, place, size, entry, vector, span)
+        positions.append(position)
+    node = graph.read(declared.tensor, tuple(positions))
+    for axis, head in groups:
+        node = graph.at(node, (axis,), (head,))
+    return settle(env, node, vector)
+
+
+def _leading(scope: Scope, declared: InputDeclaration) -> int:
+    sizes = declared.tensor.sizes
+    count = 1 if sizes and sizes[0] is scope.size("B") else 0
+    if len(sizes) > count and sizes[count] in (scope.size("H"), scope.size("G")):
+        count += 1
+    return count
+
+
+def _fill_leading(
+    scope: Scope, declared: InputDeclaration, entries: tuple[Entry, ...], span: Span
+) -> list[Entry | None]:
+    """Which entry stands for which axis; None where an axis is left out."""
+    sizes = declared.tensor.sizes
+    leading = _leading(scope, declared)
+    filled: list[Entry | None] = []
+    rest = list(entries)
+    for place in range(leading):
+        must = len(rest) - (len(sizes) - leading) >= leading - place
+        if rest and (must or _mentions(scope, rest[0], sizes[place])):
+            filled.append(rest.pop(0))
+        else:
+            filled.append(None)
+    filled += rest
+    if len(filled) > len(sizes):
+        shape = f"{declared.name}[{', '.join(declared.size_texts)}]"
+        others = () if declared.is_default else ((declared.span, "declared here"),)
+        title = f"'{declared.name}' has {len(sizes)} axes, but {len(entries)} entries are given"
+        raise Wrong("too-many-entries", title, span, f"it is '{shape}'", others).error()
+    return filled + [None] * (len(sizes) - len(filled))
+
+
+def _mentions(scope: Scope, entry: Entry, size: Node) -> bool:
+    heads = (scope.size("H"), scope.size("G"))
+    wanted = heads if size in heads else (size,)
+    return any(scope.canonical(axis.size) in [scope.canonical(w) for w in wanted] for axis in entry.node.axes)
+
+
+def _leading_position(
+    scope: Scope, size: Node, entry: Entry | None, groups: list[tuple[Axis, Node]]
+) -> Node | None:
+    """The position on a leading axis: the current batch or head, or the group of a head."""
+    graph = scope.graph
+    if size is scope.size("G"):
+        head = graph.index(scope.current("h")) if entry is None else entry.node if entry.bare is not None else None
+        if head is not None and head.attribute.size is scope.size("H") and scope.size("H") is not scope.size("G"):
+            heads_per_group = graph.map("floordiv", (scope.size("H"), scope.size("G")), INT)
+            groups.append((scope.group_axis(), graph.map("floordiv", (head, heads_per_group), INT)))
+            return graph.index(scope.group_axis())
+    if entry is None:
+        return graph.index(scope.current("b" if size is scope.size("B") else "h"))
+    return None
+
+
+def _position(
+    env: Environment, declared: InputDeclaration, place: int, size: Node, entry: Entry, vector: list[Axis], span: Span
+) -> Node:
+    scope, graph = env.scope, env.scope.graph
+    if isinstance(entry.expr, tree.Slice):
+        axis, start = _slice(env, entry.expr, size)
+        vector.append(axis)
+        return graph.add(graph.index(axis), start)
+    if entry.bare is not None and not scope.same_size(entry.bare.size, size):
+        raise _axis_mismatch(scope, declared, place, size, entry, span).error()
+    if is_proved_outside(entry.node, size, graph):
+        title = f"this read of '{declared.name}' is always outside"
+        text = f"axis {place + 1} has size {size_text(size)}"
+        note = "a position outside reads 0; there is no counting from the end"
+        raise Wrong("always-outside", title, entry.expr.span, text, (), note).error()
+    return entry.node
+
+
+def _slice(env: Environment, expr: tree.Slice, size: Node) -> tuple[Axis, Node]:
+    from .expressions import integer
+
+    graph = env.scope.graph
+    low = integer(expr.low, env, "the start of a slice") if expr.low is not None else graph.const(0)
+    high = integer(expr.high, env, "the end of a slice") if expr.high is not None else size
+    width = graph.sub(high, low)
+    if width.axes or width.is_const() and width.attribute <= 0:
+        text = "it must not depend on an index" if width.axes else "it is empty"
+        raise Wrong("bad-slice", "the width of a slice must be a positive size", expr.span, text).error()
+    return graph.axis("x", width, is_vector=True), low
+
+
+def _axis_mismatch(
+    scope: Scope, declared: InputDeclaration, place: int, size: Node, entry: Entry, span: Span
+) -> AxisMismatch:
+    axis = entry.bare
+    assert axis is not None
+    helps = [f"declare that they are equal: 'require {size_text(axis.size)} == {size_text(size)}'"]
+    if size_text(size) in (size_text(axis.size), "a computed size"):
+        helps = []
+    fitting = [name for name, other in scope.axes.items() if other.size is size and " " not in name]
+    if fitting:
+        helps.insert(0, f"use an index over it: '{fitting[0]}'")
+    span_or_none = None if declared.is_default else declared.span
+    return AxisMismatch(
+        entry.expr.span, axis.name, size_text(axis.size), declared.name, size_text(size), place + 1,
+        span_or_none, tuple(helps),
+    )
+
+
+# --- lets and formals ----------------------------------------------------------------------------------------------
+
+
+def _read_let(
+    name: tree.Name, exprs: Sequence[tree.Expr | tree.Slice] | None, env: Environment, span: Span
+) -> Value:
+    from .clauses import let_value
+
+    scope = env.scope
+    entries = None if exprs is None else _entries(exprs, env)
+    value, entry = let_value(scope, name, entries, span)
+    if value is None:
+        assert entries is not None
+        return _circular(scope, entry, entries)
+    if entries is None:
+        return value
+    joined = _part_of_joined(scope, value, entries)
+    if joined is not None:
+        return joined
+    if entry.indices is None:
+        left = f"let {name.id}[{', '.join(e.bare.name if e.bare else '…' for e in entries)}] = …"
+        text = "it can only be read by its name"
+        helps = (f"write the indices where it is defined: '{left}'",)
+        title = f"'{name.id}' has no written indices to read at"
+        raise Wrong("let-without-indices", title, span, text, ((entry.span, "defined here"),), None, helps).error()
+    return _read_at(env, name.id, value, _let_axes(scope, entry, value, len(entries)), entries, span)
+
+
+def _let_axes(scope: Scope, entry: LetEntry, value: Value, count: int) -> list[Axis]:
+    """The axes that entries stand for: the written ones, and implied leading ones if there are more entries."""
+    assert entry.indices is not None
+    implied = [
+        scope.current(name)
+        for name in ("b", "h")
+        if scope.current(name) in value.node.axes and scope.current(name) not in entry.indices
+    ]
+    extra = max(0, min(count - len(entry.indices) - len(value.vector), len(implied)))
+    return [*(implied[len(implied) - extra :]), *entry.indices]
+
+
+def _circular(scope: Scope, entry: LetEntry, entries: tuple[Entry, ...]) -> Value:
+    """A let read while it is being defined: a recurrence."""
+    axes = frozenset().union(*(e.node.axes for e in entries))
+    axes |= {scope.current("b"), scope.current("h")}
+    nodes = tuple(e.node for e in entries)
+    key = entry.clause.name
+    return Value(scope.graph.opaque("recurrence", nodes, axes, "float", "a let that reads itself", key))
+
+
+def _part_of_joined(scope: Scope, value: Value, entries: tuple[Entry, ...]) -> Value | None:
+    """`p[j]` where p runs over the joined axis `u: j | c`."""
+    for axis in sorted(value.node.axes):
+        parts = scope.parts.get(axis)
+        if parts and len(entries) >= 1 and entries[-1].bare in parts:
+            free = (value.node.axes - {axis}) | entries[-1].node.axes
+            args = (value.node, *(e.node for e in entries))
+            return Value(scope.graph.opaque("part", args, free, value.type, "a joined axis"), value.vector)
+    return None
+
+
+def _read_at(
+    env: Environment, name: str, value: Value, axes: Sequence[Axis], entries: tuple[Entry, ...], span: Span
+) -> Value:
+    """A let or formal with `axes` read at `entries`; what is left out at the end makes a vector."""
+    scope, graph = env.scope, env.scope.graph
+    all_axes = [*axes, *value.vector]
+    if len(entries) > len(all_axes):
+        title = f"'{name}' has {len(all_axes)} indices, but {len(entries)} entries are given"
+        raise Wrong("too-many-entries", title, span).error()
+    conditions: list[Node] = []
+    moves: dict[Axis, Node] = {}
+    vector: list[Axis] = []
+    for place, axis in enumerate(all_axes):
+        if place >= len(entries):
+            vector.append(axis)
+            continue
+        entry = entries[place]
+        if isinstance(entry.expr, tree.Slice):
+            new, start = _slice(env, entry.expr, axis.size)
+            vector.append(new)
+            moves[axis] = graph.add(graph.index(new), start)
+            continue
+        moves[axis] = entry.node
+        conditions += _inside(env, name, place, axis, entry)
+    node = graph.guard(graph.all(*conditions), read_moved(env, value.node, moves))
+    return settle(env, node, vector)
+
+
+def _inside(env: Environment, name: str, place: int, axis: Axis, entry: Entry) -> list[Node]:
+    """Conditions under which a position lies on the axis; none for an index over the same size."""
+    scope, graph = env.scope, env.scope.graph
+    if entry.bare is not None:
+        if scope.same_size(entry.bare.size, axis.size):
+            return []
+        sizes = (size_text(entry.bare.size), size_text(axis.size))
+        raise AxisMismatch(
+            entry.expr.span, entry.bare.name, sizes[0], name, sizes[1], place + 1, None, ()
+        ).error()
+    if is_proved_outside(entry.node, axis.size, graph):
+        text = f"'{axis.name}' has size {size_text(axis.size)}"
+        title = f"this read of '{name}' is always outside"
+        raise Wrong("always-outside", title, entry.expr.span, text).error()
+    return [graph.compare(">=", entry.node, graph.const(0)), graph.compare("<", entry.node, axis.size)]
+
+
+def read_moved(env: Environment, node: Node, moves: dict[Axis, Node]) -> Node:
+    """A value at other positions: recomputed there, or kept as `at` where it holds a statistic."""
+    from .roles import holds_statistic
+
+    graph = env.scope.graph
+    moves = {a: p for a, p in moves.items() if a in node.axes and p is not graph.index(a)}
+    if not moves:
+        return node
+    if holds_statistic(env.scope, node):
+        return graph.at(node, tuple(moves), tuple(moves.values()))
+    return substitute(graph, node, moves)
+
+
+def _read_formal(expr: tree.Subscript, env: Environment) -> Value:
+    """`x[d + R]` in a definition: a formal read at another index of the definition's axis."""
+    assert env.local is not None
+    found = env.local.get(expr.base.id)
+    if found is None or isinstance(found, Over):
+        title = f"'{expr.base.id}' is no formal of '{env.definition}'"
+        raise Wrong("unknown-name", title, expr.base.span, "not defined here").error()
+    axes = [axis for over in env.local.values() if isinstance(over, Over) for axis in over.axes]
+    entries = _entries(expr.entries, env)
+    if found.vector:
+        return _read_at(env, expr.base.id, found, (), entries, expr.span)
+    if len(entries) > len(axes):
+        title = f"'{env.definition}' has {len(axes)} axes, but {len(entries)} entries are given"
+        raise Wrong("too-many-entries", title, expr.span).error()
+    return _read_at(env, expr.base.id, found, axes[: len(entries)], entries, expr.span)
+
+
+def check_number(value: Value, span: Span, where: str) -> None:
+    if value.type == "bool":
+        raise WrongType(span, "a number", a_type(value.type), where).error()

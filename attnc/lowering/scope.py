@@ -1,0 +1,144 @@
+"""The names of one attention: sizes, indices, inputs, parameters and lets, and where each was declared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from attnc.grammar import tree
+
+from ..diagnostics import Findings, Span, did_you_mean
+from ..ir import Axis, Graph, Node, Tensor
+from .meaning import InputDeclaration, ParameterDeclaration
+from .mistakes import DuplicateName, UnknownName
+from .value import Value
+
+STANDARD_INDICES = {"b": "B", "h": "H", "i": "M", "j": "N", "d": "D", "e": "E"}
+STANDARD_SIZES = ("B", "H", "G", "M", "N", "D", "E")
+DEFAULT_INPUTS = {"q": ("b", "h", "i", "d"), "k": ("b", "G", "j", "d"), "v": ("b", "G", "j", "e")}
+CONSTANTS = {"inf": float("inf"), "pi": 3.141592653589793}
+
+
+@dataclass
+class LetEntry:
+    """A let, score, normalize, aggregate or output value, and what it was lowered to."""
+
+    clause: tree.Let
+    position: int
+    indices: tuple[Axis, ...] | None
+    span: Span
+    value: Value | None = None
+    state: str = "waiting"
+
+
+@dataclass(frozen=True)
+class MaskEntry:
+    """A mask: the clauses after `position` obey it. `axes` are those that its condition depends on."""
+
+    position: int
+    condition: Node
+    axes: frozenset[Axis]
+
+
+@dataclass
+class Scope:
+    """Everything that names mean in one attention."""
+
+    graph: Graph
+    findings: Findings
+    statics: Mapping[str, bool | str]
+    definitions: Mapping[str, tree.Define]
+    sizes: dict[str, Node] = field(default_factory=dict)
+    axes: dict[str, Axis] = field(default_factory=dict)
+    components: dict[Axis, tuple[str, ...]] = field(default_factory=dict)
+    parts: dict[Axis, tuple[Axis, ...]] = field(default_factory=dict)
+    parameters: dict[str, ParameterDeclaration] = field(default_factory=dict)
+    inputs: dict[str, InputDeclaration] = field(default_factory=dict)
+    lets: dict[str, LetEntry] = field(default_factory=dict)
+    roles: dict[str, str] = field(default_factory=dict)
+    masks: list[MaskEntry] = field(default_factory=list)
+    equal: dict[str, Node] = field(default_factory=dict)
+    exact_divisions: list[tuple[Node, Node, Span]] = field(default_factory=list)
+    declared: dict[str, tuple[Span, str]] = field(default_factory=dict)
+    read: set[str] = field(default_factory=set)
+    reads: list[tuple[str, str, tuple[int | None, ...], Span]] = field(default_factory=list)
+    stack: list[str] = field(default_factory=list)
+    expansions: int = 0
+
+    # --- declaring ---------------------------------------------------------------------------------------------
+
+    def declare(self, name: str, span: Span, role: str) -> None:
+        """Takes a name; a second taking is a mistake."""
+        if name in self.declared:
+            first, first_role = self.declared[name]
+            raise DuplicateName(span, name, first, first_role).error()
+        self.declared[name] = (span, role)
+
+    # --- looking up --------------------------------------------------------------------------------------------
+
+    def axis(self, name: str) -> Axis | None:
+        """The axis of a declared or standard index."""
+        if name in self.axes:
+            return self.axes[name]
+        if name in STANDARD_INDICES and name not in self.declared:
+            self.axes[name] = self.graph.axis(name, self.size(STANDARD_INDICES[name]))
+            return self.axes[name]
+        return None
+
+    def current(self, name: str) -> Axis:
+        """The batch ("b") or head ("h") that a left-out leading axis takes."""
+        axis = self.axis(name)
+        if axis is None or axis.size is not self.size(STANDARD_INDICES[name]):
+            key = f"current {name}"
+            if key not in self.axes:
+                self.axes[key] = self.graph.axis(name, self.size(STANDARD_INDICES[name]))
+            axis = self.axes[key]
+        return axis
+
+    def group_axis(self) -> Axis:
+        """The key/value head that values read by every head of a group are computed for."""
+        if "current g" not in self.axes:
+            self.axes["current g"] = self.graph.axis("g", self.size("G"))
+        return self.axes["current g"]
+
+    def size(self, name: str) -> Node:
+        if name not in self.sizes:
+            self.sizes[name] = self.graph.size(name)
+        return self.sizes[name]
+
+    def canonical(self, size: Node) -> Node:
+        """The size that this one was declared equal to, if any."""
+        for _ in range(len(self.equal) + 1):
+            if size.kind != "size" or size.attribute not in self.equal:
+                return size
+            size = self.equal[size.attribute]
+        return size
+
+    def same_size(self, left: Node, right: Node) -> bool:
+        return self.canonical(left) is self.canonical(right)
+
+    def input(self, name: str) -> InputDeclaration | None:
+        """A declared input, or a default one (made on first use)."""
+        if name in self.inputs:
+            return self.inputs[name]
+        if name in DEFAULT_INPUTS and name not in self.declared and name not in self.lets:
+            return self._default_input(name)
+        return None
+
+    def _default_input(self, name: str) -> InputDeclaration:
+        sizes = []
+        for index in DEFAULT_INPUTS[name]:
+            axis = self.axis(index) if index != "G" else None
+            sizes.append(axis.size if axis is not None else self.size("G" if index == "G" else STANDARD_INDICES[index]))
+        texts = tuple(size.attribute if size.kind == "size" else "…" for size in sizes)
+        from ..diagnostics import NOWHERE
+
+        declaration = InputDeclaration(Tensor(name, tuple(sizes)), texts, NOWHERE, is_default=True)
+        self.inputs[name] = declaration
+        return declaration
+
+    def unknown(self, name: tree.Name) -> UnknownName:
+        known = [*self.declared, *STANDARD_INDICES, *self.sizes, *DEFAULT_INPUTS, *CONSTANTS]
+        near = did_you_mean(name.id, known)
+        span, role = self.declared.get(near or "", (None, ""))
+        return UnknownName(name.span, name.id, near, span, role)
