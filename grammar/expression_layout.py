@@ -32,6 +32,7 @@ from .tree import (
 )
 from .words import AND, ATOM, BINARY, COMPARE, CONDITIONAL, NOT, OR, POWER, SIGN
 
+
 @dataclass(frozen=True)
 class UnwritableText(Mistake):
     """A text that no quotes can hold, in a tree that no parser made."""

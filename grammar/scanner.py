@@ -94,6 +94,13 @@ def scan(source: Source, start: int = 0, end: int | None = None) -> Scan:
     return _Scanner(source, start, len(source.text) if end is None else end).run()
 
 
+def is_docstring(text: str) -> bool:
+    """Whether a text that begins with triple quotes is one whole docstring."""
+    quote = text[:3]
+    end = next((match.end() for match in _END_OF_DOC[quote].finditer(text, 3) if match[0] == quote), None)
+    return end == len(text)
+
+
 class _Scanner:
     def __init__(self, source: Source, start: int, end: int) -> None:
         self.source, self.text, self.at, self.end = source, source.text, start, end

@@ -33,26 +33,60 @@ def is_plain(node: Node) -> bool:
 
 
 def sum_term(
-    graph: Graph, kept: frozenset[Axis], space: frozenset[Axis], domain: Node, value: Node
+    graph: Graph,
+    kept: frozenset[Axis],
+    space: frozenset[Axis],
+    domain: Node,
+    value: Node,
+    forward: frozenset[Node],
 ) -> tuple[frozenset[Axis], Node, Node]:
-    """A term with everything but `kept` summed away; conditions that only read kept axes stay in its domain."""
+    """A term with everything but `kept` summed away; conditions that only read kept axes stay in its domain.
+
+    `forward` holds the nodes of the original graph: their sums are computed anyway and are not taken apart.
+    """
     extra = space - kept
     if not extra:
         return space, domain, value
     inside = [c for c in conjuncts(domain) if c.axes & extra]
     outside = [c for c in conjuncts(domain) if not c.axes & extra]
-    total = join_sums(graph, tuple(extra), value, graph.all(*inside))
+    total = _join(graph, graph.reduce("sum", tuple(extra), value, graph.all(*inside)), forward)
     return kept & space, graph.all(*outside), total
 
 
-def join_sums(graph: Graph, axes: tuple[Axis, ...], value: Node, domain: Node) -> Node:
-    """Σ over axes of Σ over others = one sum: so a gradient that runs over heads and queries is one reduction."""
-    inner = value
-    factor = 1.0
-    if inner.is_sum and len(inner.args) == 1 and not inner.attribute[1]:
-        factor, inner = inner.attribute[0][0], inner.args[0]
-    is_long = inner.kind == "reduce" and inner.op == "sum" and not any(a.is_vector for a in inner.attribute)
-    if is_long and not frozenset(axes) & frozenset(inner.attribute):
-        merged = graph.reduce("sum", (*axes, *inner.attribute), inner.body, graph.all(domain, inner.domain))
-        return graph.scale(factor, merged)
-    return graph.reduce("sum", axes, value, domain)
+def _join(graph: Graph, total: Node, forward: frozenset[Node]) -> Node:
+    """Σ over axes of Σ over others = one sum: so a gradient that runs over heads and queries is one reduction.
+
+    Factors that stand outside are looked through; only the outermost sum is opened.
+    """
+    if total.kind == "guard":
+        return graph.guard(total.args[0], _join(graph, total.args[1], forward))
+    if total.is_sum and len(total.args) == 1 and not total.attribute[1]:
+        return graph.scale(total.attribute[0][0], _join(graph, total.args[0], forward))
+    if total.is_product:
+        sums = [arg for arg, e in zip(total.args, total.attribute) if _is_long(arg, forward) and e == 1]
+        if len(sums) == 1:
+            rest = [(arg, e) for arg, e in zip(total.args, total.attribute) if arg is not sums[0]]
+            return graph.product([*rest, (_join(graph, sums[0], forward), 1)])
+    if not _is_long(total, forward):
+        return total
+    return _merge(graph, total, forward)
+
+
+def _merge(graph: Graph, outer: Node, forward: frozenset[Node]) -> Node:
+    body = outer.body
+    factors = list(zip(body.args, body.attribute)) if body.is_product else [(body, 1)]
+    inner = [arg for arg, e in factors if e == 1 and _is_long(arg, forward)]
+    if len(inner) != 1 or frozenset(outer.attribute) & frozenset(inner[0].attribute):
+        return outer
+    (found,) = inner
+    rest = [(arg, e) for arg, e in factors if arg is not found]
+    if any(arg.axes & frozenset(found.attribute) for arg, _ in rest):
+        return outer
+    value = graph.product([*rest, (found.body, 1)])
+    axes = (*outer.attribute, *found.attribute)
+    return graph.reduce("sum", axes, value, graph.all(outer.domain, found.domain))
+
+
+def _is_long(node: Node, forward: frozenset[Node]) -> bool:
+    is_sum = node.kind == "reduce" and node.op == "sum" and node not in forward
+    return is_sum and not any(axis.is_vector for axis in node.attribute)

@@ -49,10 +49,12 @@ class _Reverse:
         self.roles = roles
         self.adjoints: dict[Node, Adjoint] = {}
         self.needed: set[Node] = set()
+        self.forward: frozenset[Node] = frozenset()
         self.found: dict[Tensor, dict[tuple[Axis, ...], list[Node]]] = {tensor: {} for tensor in wanted}
 
     def run(self, seeds: Sequence[Seed]) -> dict[Tensor, tuple[Part, ...]]:
         nodes = reachable([seed.node for seed in seeds])
+        self.forward = frozenset(nodes)
         for node in nodes:
             if self._needs(node):
                 self.needed.add(node)
@@ -76,7 +78,7 @@ class _Reverse:
         if node not in self.needed or value.is_const(0.0):
             return
         if not is_plain(node):
-            space, domain, value = sum_term(self.graph, node.axes, space, domain, value)
+            space, domain, value = sum_term(self.graph, node.axes, space, domain, value, self.forward)
         self.adjoints.setdefault(node, Adjoint()).add(space, domain, value)
 
     def _spread(self, node: Node) -> None:
@@ -102,7 +104,8 @@ class _Reverse:
             elif not self._same_size(axis.size, size):
                 domain = graph.all(domain, graph.compare("<", graph.index(axis), size))
             kept.append(axis)
-        space, domain, total = sum_term(graph, frozenset(kept), space | frozenset(kept), domain, value)
+        wanted = frozenset(kept)
+        space, domain, total = sum_term(graph, wanted, space | wanted, domain, value, self.forward)
         node = graph.guard(domain, total)
         self.found[tensor].setdefault(tuple(kept), []).append(node)
 

@@ -177,7 +177,7 @@ class CalledClause(SyntaxMistake):
 
     def diagnostic(self) -> Diagnostic:
         word = self.span.text
-        fact = f"'{word}' begins a clause; here the expression before it is not finished"
+        fact = f"'{word}' begins a clause: either the expression before it is unfinished, or this needs another name"
         return self.say(f"'{word}' cannot be called inside an expression", note=fact)
 
 

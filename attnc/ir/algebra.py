@@ -59,6 +59,9 @@ class Algebra:
                 return term
             if term.kind == "guard":
                 return self.guard(term.args[0], self._sum_of({term.args[1]: coefficient}, constant, type))
+        if not constant and kept[0][0].kind == "guard" and len({t.args[0] if t.kind == "guard" else t for t, _ in kept}) == 1:
+            inner = self.combine([(c, term.args[1]) for term, c in kept])
+            return self.guard(kept[0][0].args[0], inner)
         args = tuple(term for term, _ in kept)
         coefficients = tuple(float(c) if type == FLOAT else c for _, c in kept)
         axes = frozenset().union(*(term.axes for term in args))

@@ -79,7 +79,7 @@ def _rows() -> list[Primitive]:
         Primitive("max", 2, None, (_max_first, _max_second), smooth=False, meaning="Max(x, y)"),
         Primitive("min", 2, None, (_min_first, _min_second), smooth=False, meaning="Min(x, y)"),
         Primitive("where", 3, None, (None, _then, _other), smooth=False),
-        Primitive("finite_or", 1, FLOAT, (lambda g, n, a: _one(g),), smooth=False),
+        Primitive("finite_or", 2, FLOAT, (lambda g, n, a: _one(g), None), smooth=False),
         Primitive("floor", 1, INT, smooth=False, meaning="floor(x)"),
         Primitive("ceil", 1, INT, smooth=False, meaning="ceiling(x)"),
         Primitive("round", 1, INT, smooth=False),

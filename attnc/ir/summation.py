@@ -1,7 +1,7 @@
 """Normal form of sums over axes: what does not depend on the axes stands outside.
 
 sum[j: D](c_i · x_ij) = c_i · sum[j: D](x_ij) only where c_i is finite even for an empty D: so a factor goes out when
-the sum has no domain, when it is proved finite, or when the domain itself says that it is not divided by zero.
+the sum has no domain or it is proved finite, and a divisor goes out under the condition that it is not 0.
 """
 
 from __future__ import annotations
@@ -48,28 +48,28 @@ class Summation:
             return self.scale(body.attribute[0][0], self._sum(axes, body.args[0], domain, facts))
         bound = frozenset(axes)
         if body.is_product:
-            free: list[tuple[Node, float]] = []
-            kept: list[tuple[Node, float]] = []
-            for base, exponent in zip(body.args, body.attribute):
-                can_move = not base.axes & bound and self._is_finite(base, exponent, domain, facts)
-                (free if can_move else kept).append((base, exponent))
+            free = [(b, e) for b, e in zip(body.args, body.attribute) if not b.axes & bound and _moves(b, e, domain)]
             if free:
+                kept = [(b, e) for b, e in zip(body.args, body.attribute) if (b, e) not in free]
                 inner = self.product(kept) if kept else self.const(1.0 if body.type == FLOAT else 1)
-                return self.mul(self.product(free), self.sum_over(axes, inner, domain))
-        elif body.kind != "const" and not body.axes & bound and self._is_finite(body, 1, domain, facts):
+                nonzero = [] if domain.is_const(True) else [self._nonzero(b) for b, e in free if e < 0]
+                outside = self.all(*(c for c in nonzero if c not in conjuncts(facts)))
+                return self.guard(outside, self.mul(self.product(free), self.sum_over(axes, inner, domain)))
+        elif body.kind != "const" and not body.axes & bound and _moves(body, 1, domain):
             one = self.const(1.0 if body.type == FLOAT else 1)
             return self.mul(body, self.sum_over(axes, one, domain))
         axes_left = (body.axes | domain.axes) - bound
         return self._intern("reduce", "sum", (body, domain), axes, axes_left, body.type)
 
-    def _is_finite(self: Graph, base: Node, exponent: float, domain: Node, facts: Node) -> bool:  # type: ignore[misc]
-        """Whether base**exponent is an ordinary number also where the domain holds no tuple."""
-        if domain.is_const(True) and facts is domain:
-            return True
-        if exponent < 0:
-            nonzero = self.negate(self.compare("==", self.to_float(base), self.const(0.0)))
-            return base.kind == "size" or nonzero in conjuncts(facts)
-        return is_finite(base)
+    def _nonzero(self: Graph, base: Node) -> Node:  # type: ignore[misc]
+        if base.kind == "size" or base.kind == "map" and base.op == "to_float" and base.args[0].kind == "size":
+            return self.true
+        return self.negate(self.compare("==", self.to_float(base), self.const(0.0)))
+
+
+def _moves(base: Node, exponent: float, domain: Node) -> bool:
+    """Whether a factor may stand outside: a divisor may, under the condition that it is not 0."""
+    return domain.is_const(True) or exponent < 0 or is_finite(base)
 
 
 def is_finite(node: Node) -> bool:

@@ -1,0 +1,1 @@
+"""Plan -> statements -> source text. Knows no torch; one folder for each backend."""

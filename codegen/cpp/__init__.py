@@ -1,0 +1,1 @@
+"""Statements -> C++ source text, and the headers that the text includes."""

@@ -1,0 +1,1 @@
+"""Source -> kernel, and everything that touches tensors: the only home of torch."""

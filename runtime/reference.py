@@ -1,0 +1,345 @@
+"""The dense meaning of a graph in torch: every value whole, any dtype. The oracle, and slow by design.
+
+A value is a tensor with one dimension for each of its axes, in the order of the axes' numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from attnc.ir import Axis, Node
+from attnc.ir.axis import in_order
+from attnc.ir.node import BOOL, FLOAT, INT, reachable
+
+Array = torch.Tensor
+
+
+class Evaluator:
+    """Evaluates nodes where sizes, parameters and tensors are known; remembers what it has computed."""
+
+    def __init__(
+        self,
+        sizes: Mapping[str, int],
+        parameters: Mapping[str, int | float],
+        tensors: Mapping[str, Array],
+        dtype: torch.dtype,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.sizes = dict(sizes)
+        self.parameters = dict(parameters)
+        self.tensors = dict(tensors)
+        self.dtype = dtype
+        self.device = device
+        self.done: dict[Node, Array] = {}
+
+    def __call__(self, root: Node) -> Array:
+        for node in reachable([root]):
+            if node not in self.done:
+                self.done[node] = _RULES[node.kind](self, node)
+        return self.done[root]
+
+    def result(self, root: Node, axes: Sequence[Axis]) -> Array:
+        """A value with its axes in the given order; axes that it does not depend on are expanded."""
+        value = self.aligned(root, frozenset(axes) | root.axes)
+        order = in_order(frozenset(axes))
+        shape = [self.length(axis) for axis in order]
+        return value.expand(shape).permute([order.index(axis) for axis in axes]).contiguous()
+
+    def length(self, axis: Axis) -> int:
+        return self.integer(axis.size)
+
+    def integer(self, size: Node) -> int:
+        return size.attribute if size.kind == "const" else int(self(size))
+
+    def aligned(self, node: Node, axes: frozenset[Axis]) -> Array:
+        """The value with dimensions of size 1 where it lacks one of `axes`."""
+        value = self(node)
+        for place, axis in enumerate(in_order(axes)):
+            if axis not in node.axes:
+                value = value.unsqueeze(place)
+        return value
+
+    def operands(self, nodes: Sequence[Node]) -> list[Array]:
+        axes: frozenset[Axis] = frozenset().union(*(node.axes for node in nodes))
+        return [self.aligned(node, axes) for node in nodes]
+
+    def scalar(self, value: float | bool, type: str) -> Array:
+        return torch.tensor(value, dtype=_torch_type(type, self.dtype), device=self.device)
+
+
+def _torch_type(type: str, dtype: torch.dtype) -> torch.dtype:
+    return {FLOAT: dtype, INT: torch.int64, BOOL: torch.bool}[type]
+
+
+# --- leaves --------------------------------------------------------------------------------------------------------
+
+
+def _const(ev: Evaluator, node: Node) -> Array:
+    return ev.scalar(node.attribute, node.type)
+
+
+def _param(ev: Evaluator, node: Node) -> Array:
+    return ev.scalar(ev.parameters[node.attribute], node.type)
+
+
+def _size(ev: Evaluator, node: Node) -> Array:
+    return ev.scalar(ev.sizes[node.attribute], INT)
+
+
+def _index(ev: Evaluator, node: Node) -> Array:
+    return torch.arange(ev.length(node.attribute), device=ev.device)
+
+
+def _read(ev: Evaluator, node: Node) -> Array:
+    tensor = ev.tensors[node.attribute.name]
+    tensor = tensor.to(_torch_type(node.type, ev.dtype))
+    if all(arg.kind == "index" for arg in node.args) and len(node.axes) == len(node.args):
+        axes = [arg.attribute for arg in node.args]
+        if all(ev.length(axis) == size for axis, size in zip(axes, tensor.shape)):
+            order = in_order(node.axes)
+            return tensor.permute([axes.index(axis) for axis in order])
+    return _gather(tensor, ev.operands(node.args), node.type)
+
+
+def _gather(tensor: Array, positions: list[Array], type: str) -> Array:
+    if not positions:
+        return tensor
+    inside = torch.ones((), dtype=torch.bool, device=tensor.device)
+    clamped = []
+    for position, size in zip(positions, tensor.shape):
+        inside = inside & (position >= 0) & (position < size)
+        clamped.append(position.clamp(0, max(size - 1, 0)))
+    if tensor.numel() == 0:
+        return torch.zeros(inside.shape, dtype=tensor.dtype, device=tensor.device)
+    picked = tensor[tuple(clamped)]
+    return torch.where(inside, picked, torch.zeros((), dtype=tensor.dtype, device=tensor.device))
+
+
+# --- structure -----------------------------------------------------------------------------------------------------
+
+
+def _guard(ev: Evaluator, node: Node) -> Array:
+    condition, value = ev.operands(node.args)
+    return torch.where(condition, value, ev.scalar(0, node.type))
+
+
+def _stop(ev: Evaluator, node: Node) -> Array:
+    return ev(node.args[0]).detach()
+
+
+def _at(ev: Evaluator, node: Node) -> Array:
+    """Moves the axes to the front, indexes them, and brings the new dimensions into order."""
+    value, axes = node.args[0], node.attribute
+    inner = in_order(value.axes)
+    rest = [axis for axis in inner if axis not in axes]
+    moved = ev(value).permute([inner.index(a) for a in (*axes, *rest)])
+    positions = ev.operands(node.args[1:])
+    clamped = [p.clamp(0, max(n - 1, 0)) for p, n in zip(positions, moved.shape)]
+    picked = moved[tuple(clamped)]
+    new = in_order(frozenset().union(*(arg.axes for arg in node.args[1:])))
+    shared = [axis for axis in new if axis in rest]
+    for axis in shared:
+        picked = picked.diagonal(dim1=new.index(axis), dim2=len(new) + rest.index(axis)).movedim(-1, new.index(axis))
+        rest = [other for other in rest if other is not axis]
+    order = [*new, *rest]
+    return picked.permute([order.index(axis) for axis in in_order(node.axes)])
+
+
+def _reduce(ev: Evaluator, node: Node) -> Array:
+    if node.op == "sum" and node.type == FLOAT:
+        fast = _contract(ev, node)
+        if fast is not None:
+            return fast
+    axes = node.body.axes | node.domain.axes | frozenset(node.attribute)
+    order = in_order(axes)
+    shape = [ev.length(axis) for axis in order]
+    body = ev.aligned(node.body, axes).expand(shape)
+    domain = ev.aligned(node.domain, axes).expand(shape)
+    dims = [order.index(axis) for axis in node.attribute]
+    return _REDUCTIONS[node.op](ev, body, domain, dims, node.type)
+
+
+def _contract(ev: Evaluator, node: Node) -> Array | None:
+    """A sum of products through einsum, which never makes the whole product."""
+    body = node.body
+    factors = list(body.args) if body.is_product and all(e == 1 for e in body.attribute) else [body]
+    if len(factors) < 2 or not frozenset(node.attribute) <= body.axes:
+        return None
+    arrays = [ev(factor) for factor in factors]
+    if not node.domain.is_const(True):
+        if not all(bool(torch.isfinite(array).all()) for array in arrays):
+            return None
+        arrays.append(ev(node.domain).to(ev.dtype))
+        factors.append(node.domain)
+    letters = {axis: chr(97 + n) for n, axis in enumerate(in_order(body.axes | node.domain.axes))}
+    if len(letters) > 26:
+        return None
+    inputs = ["".join(letters[axis] for axis in in_order(factor.axes)) for factor in factors]
+    output = "".join(letters[axis] for axis in in_order(node.axes))
+    return torch.einsum(",".join(inputs) + "->" + output, *arrays)
+
+
+def _sum(ev: Evaluator, body: Array, domain: Array, dims: list[int], type: str) -> Array:
+    return torch.where(domain, body, ev.scalar(0, type)).sum(dims)
+
+
+def _prod(ev: Evaluator, body: Array, domain: Array, dims: list[int], type: str) -> Array:
+    value = torch.where(domain, body, ev.scalar(1, type))
+    for dim in sorted(dims, reverse=True):
+        value = value.prod(dim)
+    return value
+
+
+def _extreme(sign: float) -> Callable[..., Array]:
+    def reduce(ev: Evaluator, body: Array, domain: Array, dims: list[int], type: str) -> Array:
+        empty = ev.scalar(-sign * math.inf, FLOAT)
+        value = torch.where(domain, body, empty)
+        if any(value.shape[dim] == 0 for dim in dims):
+            shape = [n for dim, n in enumerate(value.shape) if dim not in dims]
+            return empty.expand(shape)
+        return value.amax(dims) if sign > 0 else value.amin(dims)
+
+    return reduce
+
+
+def _argmax(ev: Evaluator, body: Array, domain: Array, dims: list[int], type: str) -> Array:
+    (dim,) = dims
+    count = body.shape[dim]
+    best = _extreme(1.0)(ev, body, domain, dims, type).unsqueeze(dim)
+    shape = [1] * body.dim()
+    shape[dim] = count
+    positions = torch.arange(count, device=body.device).reshape(shape)
+    missing = torch.tensor(count, device=body.device)
+    if count == 0:
+        return torch.full(best.squeeze(dim).shape, -1, dtype=torch.int64, device=body.device)
+    found = torch.where(domain & (body == best), positions, missing).amin(dim)
+    return torch.where(found == count, torch.tensor(-1, device=body.device), found)
+
+
+_REDUCTIONS: dict[str, Callable[..., Array]] = {
+    "sum": _sum,
+    "prod": _prod,
+    "max": _extreme(1.0),
+    "min": _extreme(-1.0),
+    "argmax": _argmax,
+}
+
+
+def _opaque(ev: Evaluator, node: Node) -> Array:
+    from attnc.analysis.support import NotLowered
+
+    raise NotLowered(node.span, node.attribute[1]).error()
+
+
+# --- pointwise -----------------------------------------------------------------------------------------------------
+
+
+def _map(ev: Evaluator, node: Node) -> Array:
+    args = ev.operands(node.args)
+    if node.is_sum:
+        coefficients, constant = node.attribute
+        total = args[0] * coefficients[0] if coefficients[0] != 1 else args[0]
+        for coefficient, arg in zip(coefficients[1:], args[1:]):
+            total = total + (arg * coefficient if coefficient != 1 else arg)
+        return total + constant if constant else total
+    if node.is_product:
+        total = _power(args[0], node.attribute[0])
+        for arg, exponent in zip(args[1:], node.attribute[1:]):
+            total = total * _power(arg, exponent)
+        return total
+    return POINTWISE[node.op](*args) if node.op not in _TYPED else _TYPED[node.op](ev, *args)
+
+
+def _power(base: Array, exponent: float) -> Array:
+    if exponent == 1:
+        return base
+    return base.rsqrt() if exponent == -0.5 else base.pow(exponent)
+
+
+def _all(*args: Array) -> Array:
+    total = args[0]
+    for arg in args[1:]:
+        total = total & arg
+    return total
+
+
+def _any(*args: Array) -> Array:
+    total = args[0]
+    for arg in args[1:]:
+        total = total | arg
+    return total
+
+
+def _floordiv(a: Array, b: Array) -> Array:
+    if a.is_floating_point():
+        return torch.floor(a / b)
+    safe = torch.where(b == 0, torch.ones_like(b), b)
+    return torch.where(b == 0, torch.zeros_like(a), torch.div(a, safe, rounding_mode="floor"))
+
+
+def _mod(a: Array, b: Array) -> Array:
+    if a.is_floating_point():
+        return torch.remainder(a, b)
+    safe = torch.where(b == 0, torch.ones_like(b), b)
+    return torch.where(b == 0, torch.zeros_like(a), torch.remainder(a, safe))
+
+
+POINTWISE: dict[str, Callable[..., Array]] = {
+    "exp": torch.exp,
+    "expm1": torch.expm1,
+    "log": torch.log,
+    "log1p": torch.log1p,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "log_sigmoid": torch.nn.functional.logsigmoid,
+    "softplus": lambda x: torch.logaddexp(x, torch.zeros((), dtype=x.dtype, device=x.device)),
+    "erf": torch.erf,
+    "sin": torch.sin,
+    "cos": torch.cos,
+    "atan2": torch.atan2,
+    "logaddexp": torch.logaddexp,
+    "power": torch.pow,
+    "relu": torch.relu,
+    "abs": torch.abs,
+    "sign": torch.sign,
+    "max": torch.maximum,
+    "min": torch.minimum,
+    "where": torch.where,
+    "finite_or": lambda x, other: torch.where(torch.isfinite(x), x, other),
+    "floor": lambda x: torch.floor(x).to(torch.int64),
+    "ceil": lambda x: torch.ceil(x).to(torch.int64),
+    "round": lambda x: torch.round(x).to(torch.int64),
+    "floordiv": _floordiv,
+    "mod": _mod,
+    "bit_and": torch.bitwise_and,
+    "bit_xor": torch.bitwise_xor,
+    "shift_left": torch.bitwise_left_shift,
+    "shift_right": torch.bitwise_right_shift,
+    "less": torch.lt,
+    "at_most": torch.le,
+    "equal": torch.eq,
+    "at_most_zero": lambda x: x <= 0,
+    "equal_zero": lambda x: x == 0,
+    "not": torch.logical_not,
+    "and": _all,
+    "or": _any,
+}
+_TYPED: dict[str, Callable[..., Array]] = {"to_float": lambda ev, x: x.to(ev.dtype)}
+
+_RULES: dict[str, Callable[[Evaluator, Node], Any]] = {
+    "const": _const,
+    "param": _param,
+    "size": _size,
+    "index": _index,
+    "read": _read,
+    "map": _map,
+    "guard": _guard,
+    "stop": _stop,
+    "at": _at,
+    "reduce": _reduce,
+    "opaque": _opaque,
+}
