@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from attnc.diagnostics import Span
 
@@ -31,9 +33,10 @@ def place(comments: Sequence[Comment], units: Sequence[Unit]) -> list[Comment]:
     """Attach each comment to a unit: beside the one that it stood behind, else before the one that it stood in or
     before. Returns those that follow the last unit."""
     left: list[Comment] = []
+    ends = list(accumulate((unit.span.end for unit in units), max))
     limit = len(units)  # nothing may go further back than what followed it
     for comment in reversed(comments):
-        at = _unit_at(comment, units)
+        at = bisect_right(ends, comment.span.start)  # the first unit that ends after the comment
         is_inside = at < len(units) and units[at].span.start < comment.span.start
         if not comment.own_line and not is_inside and 0 < at <= limit:
             limit = at - 1
@@ -42,14 +45,6 @@ def place(comments: Sequence[Comment], units: Sequence[Unit]) -> list[Comment]:
             limit = min(at, limit)
             (left if limit == len(units) else units[limit].before).insert(0, comment)
     return left
-
-
-def _unit_at(comment: Comment, units: Sequence[Unit]) -> int:
-    """The first unit that ends after the comment."""
-    for number, unit in enumerate(units):
-        if unit.span.end > comment.span.start:
-            return number
-    return len(units)
 
 
 def own_lines(comments: Sequence[Comment], following: int | None, keeps_gaps: bool) -> list[str]:

@@ -211,8 +211,11 @@ def _bracket(brackets: Brackets) -> Bracket:
     *before, last = names
     if isinstance(last, Part) and isinstance(last.node, Slice):
         low, condition = last.node.low, last.node.high
-        if low is None or condition is None:
-            raise MissingExpression(last.span).error()
+        if condition is None:
+            raise MissingExpression(last.span, what="a condition").error()
+        if low is None:
+            rule = "a condition follows an index and ':'"
+            raise WrongBracket(last.span, rule, "write 'sum[j: condition](…)'").error()
         names = [*before, Part(low, low.span)]
     indices = indices_of(names)
     if not isinstance(indices, tuple):

@@ -36,6 +36,7 @@ __all__ = ["format_expression", "format_file"]
 
 _WIDTH_OF_WORD = 10
 _DEEPEST_INDENT = 40
+_SHALLOW_INDENT = 14
 
 
 def format_file(file: File) -> str:
@@ -82,32 +83,41 @@ def _docstring(doc: str) -> list[str]:
 
 def _define(define: Define) -> list[str]:
     axes = f"[{_names(define.axes)}]" if define.axes else ""
-    header = f"define {define.name}{axes}({', '.join(map(_formal, define.formals))}) = "
-    value = Pieces()
-    write(value, define.value)
+    pieces = Pieces()
+    pieces.open(f"define {define.name}{axes}(")
+    for number, formal in enumerate(define.formals):
+        if number:
+            pieces.comma()
+        _formal(pieces, formal)
+    pieces.close(") = ")
+    header = len(pieces.text)
+    write(pieces, define.value)
+    if not define.bindings:
+        return _lines(pieces, header)
     bindings = Pieces()
-    for number, (name, bound) in enumerate(define.bindings):
+    bindings.write("with ")
+    for number, (name, value) in enumerate(define.bindings):
         if number:
             bindings.comma()
         bindings.open(f"{name.id} = ")
-        write(bindings, bound)
+        write(bindings, value)
         bindings.close("")
-    if not define.bindings:
-        return _wrapped(header, value)
-    one_line = f"{header}{value.text} with {bindings.text}"
+    one_line = f"{pieces.text} {bindings.text}"
     if len(one_line) <= WIDTH:
         return [one_line]
-    return [*_wrapped(header, value), *_wrapped("    with ", bindings)]
+    return [*_lines(pieces, header), *("    " + line for line in _lines(bindings, len("with "), WIDTH - 4))]
 
 
-def _formal(formal: Formal) -> str:
-    axes = f"[{_names(formal.axes)}]" if formal.axes else ""
-    default = f" = {format_expression(formal.default)}" if formal.default is not None else ""
-    return f"{formal.name}{axes}{default}"
+def _formal(pieces: Pieces, formal: Formal) -> None:
+    pieces.write(formal.name + (f"[{_names(formal.axes)}]" if formal.axes else ""))
+    if formal.default is not None:
+        pieces.write(" = ")
+        write(pieces, formal.default)
 
 
 def _attention(attention: Attention) -> list[Unit]:
     header = Pieces()
+    header.write(f"attention {attention.name}")
     if attention.parameters:
         header.open("(")
         for number, parameter in enumerate(attention.parameters):
@@ -117,7 +127,7 @@ def _attention(attention: Attention) -> list[Unit]:
         header.close(")")
     end = max(span.end for span in (attention.name_span, *(one.span for one in attention.parameters)))
     span = Span(attention.span.source, attention.span.start, end)
-    lines = _wrapped(f"attention {attention.name}", header, 1 if attention.parameters else 0)
+    lines = _lines(header, len(f"attention {attention.name}("))
     return [Unit(lines, span), *(Unit(_clause(clause), clause.span) for clause in attention.clauses)]
 
 
@@ -133,36 +143,44 @@ def _parameter(parameter: Parameter) -> str:
     return f"{parameter.name}: {kind} = {value}"
 
 
-def _wrapped(head: str, pieces: Pieces, hang: int = 0) -> list[str]:
-    """`head` and then the pieces; further lines stand under the first piece, `hang` columns in."""
-    indent = len(head) + hang if len(head) + hang <= _DEEPEST_INDENT else _WIDTH_OF_WORD + 4
-    first, *rest = pieces.lines(len(head), indent)
-    return [(head + first).rstrip(), *(" " * indent + line for line in rest)]
+def _lines(pieces: Pieces, indent: int, width: int = WIDTH) -> list[str]:
+    """The pieces in lines; those after the first are indented, unless that would be very deep."""
+    if indent > _DEEPEST_INDENT:
+        indent = _SHALLOW_INDENT
+    first, *rest = pieces.lines(indent, width)
+    return [first, *(" " * indent + line for line in rest)]
 
 
 def _clause(clause: Clause) -> list[str]:
     pieces = Pieces()
+    word = clause.role if isinstance(clause, Let) else type(clause).__name__.lower()
+    pieces.write(f"{word:<9} ")
     match clause:
-        case Let(role=word, value=value):
-            left = clause.name if clause.indices is None else f"{clause.name}[{_names(clause.indices)}]"
-            write(pieces, value)
-            return _wrapped(f"{word:<9} {left} = ", pieces)
+        case Let():
+            pieces.write(clause.name + (f"[{_names(clause.indices)}]" if clause.indices is not None else "") + " = ")
+            indent = len(pieces.text)
+            write(pieces, clause.value)
+            return _lines(pieces, indent)
         case Input():
             _input(pieces, clause)
         case Axis():
             _axis(pieces, clause)
-        case Require(conditions=conditions):
-            for number, condition in enumerate(conditions):
-                if number:
-                    pieces.comma()
-                pieces.open("")
-                write(pieces, condition)
-                pieces.close("")
-        case Mask(condition=condition):
-            write(pieces, condition)
+        case Require():
+            _require(pieces, clause)
+        case Mask():
+            write(pieces, clause.condition)
         case Output():
             _output(pieces, clause)
-    return _wrapped(f"{type(clause).__name__.lower():<9} ", pieces)
+    return _lines(pieces, _WIDTH_OF_WORD)
+
+
+def _require(pieces: Pieces, clause: Require) -> None:
+    for number, condition in enumerate(clause.conditions):
+        if number:
+            pieces.comma()
+        pieces.open("")
+        write(pieces, condition)
+        pieces.close("")
 
 
 def _input(pieces: Pieces, clause: Input) -> None:

@@ -38,15 +38,15 @@ class Pieces:
     def text(self) -> str:
         return "".join(self.texts)
 
-    def lines(self, first: int, rest: int, width: int = WIDTH) -> list[str]:
-        """The text in lines, the first from column `first`, the others from `rest`; none beyond `width` if possible."""
+    def lines(self, indent: int, width: int = WIDTH) -> list[str]:
+        """The text in lines; none goes beyond `width`, if possible, once those after the first are indented."""
         out: list[str] = []
-        start, column = 0, first
+        start = 0
         while start < len(self.texts):
-            end = self._end_of_line(start, width - column)
+            end = self._end_of_line(start, width - indent if start else width)
             line = "".join(self.texts[start:end])
             out.append(line.lstrip() if start else line)
-            start, column = end, rest
+            start = end
         return out
 
     def _end_of_line(self, start: int, room: int) -> int:

@@ -6,6 +6,7 @@ The grammar's tables decide which words are keywords: a clause word is one exact
 from __future__ import annotations
 
 import gc
+import re
 import unicodedata
 from dataclasses import replace
 from functools import cache
@@ -26,7 +27,7 @@ from .words import SOFT
 if TYPE_CHECKING:
     from lark import Lark
 
-_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 
 
 def parse(text: str | bytes, name: str = "<text>") -> File:
@@ -55,8 +56,7 @@ def readable(text: str | bytes, name: str) -> Source:
     if isinstance(text, bytes):
         text = _decoded(text, name)
     source = Source(name, text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n"))
-    if not source.text.isprintable():
-        _refuse_invisible(source)
+    refuse_invisible(source)
     return source
 
 
@@ -70,17 +70,20 @@ def run(found: Scan, start: str) -> Any:
             token.type = SOFT[token.text]
         try:
             result = state.feed_token(token)
-        except lark.UnexpectedToken as error:
-            raise _mistake(found, number, frozenset(error.expected), start) from None
+        except lark.UnexpectedToken:
+            raise _mistake(found, number, start) from None
     return result
 
 
-def _mistake(found: Scan, number: int, expected: frozenset[str], start: str) -> AttnError:
+def _mistake(found: Scan, number: int, start: str) -> AttnError:
     if found.bracket is not None and found.bracket[1] <= number:
         return found.bracket[0].error()
     if found.wrong is not None and found.tokens[number].type == WRONG:
         return found.wrong.error()
-    return explain(found.tokens, number, expected, start).error()
+    state: Any = _lark().parse_interactive(start=start)
+    for token in found.tokens[:number]:
+        state.feed_token(token)
+    return explain(found.tokens, number, state.accepts(), start).error()
 
 
 @cache
@@ -118,18 +121,18 @@ def _decoded(text: bytes, name: str) -> str:
         line_end = text.find(b"\n", error.start)
         rest = text[error.start : line_end if line_end >= 0 else None].decode("utf-8", errors="replace")
         span = Span(Source(name, _visible(before + rest)), len(before), len(before) + 1)
-        raise UnreadableText(span, "a byte that is not UTF-8").error() from None
+        remedy = "save the file as UTF-8 text"
+        raise UnreadableText(span, "a byte that is not UTF-8", remedy).error() from None
 
 
 def _visible(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
 
 
-def _refuse_invisible(source: Source) -> None:
-    for at, character in enumerate(source.text):
-        if character.isprintable() or character in "\n\t":
-            continue
-        if unicodedata.category(character) in ("Cc", "Cs") or character in _DIRECTIONS:
-            name = unicodedata.name(character, "a control character").lower()
-            span = Span(replace(source, text=_visible(source.text)), at, at + 1)
-            raise UnreadableText(span, f"{name} (U+{ord(character):04X})").error()
+def refuse_invisible(source: Source) -> None:
+    """No control characters, no lone surrogates, nothing that turns the direction of the text."""
+    found = _INVISIBLE.search(source.text)
+    if found is not None:
+        name = unicodedata.name(found[0], "a control character").lower()
+        span = Span(replace(source, text=_visible(source.text)), found.start(), found.end())
+        raise UnreadableText(span, f"{name} (U+{ord(found[0]):04X})", "delete it").error()

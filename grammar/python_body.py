@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from itertools import pairwise
 
-from attnc.diagnostics import Span
+from attnc.diagnostics import NOWHERE, Span
 from attnc.diagnostics.syntax import ExtraValue, MissingExpression, OddTarget
 
 from .binding import Part
@@ -18,14 +18,14 @@ from .python_source import PythonSource
 from .scanner import scan
 from .tree import Axis, AxisItem, Clause, Expr, JoinedSize, Let, Mask, Name, Output, OutputItem, ProductSize, Require
 
-Doc = tuple[str, Span]
+Doc = tuple[str | None, Span]
 
 # What the default chain calls its values, and the indices with which it would.
 _ROLES = {"s": "score", "p": "normalize", "out": "aggregate"}
 _USUAL_INDICES = frozenset("bhijde")
 
 
-def read_attention_body(source: PythonSource) -> tuple[Doc | None, tuple[Clause, ...]]:
+def read_attention_body(source: PythonSource) -> tuple[Doc, tuple[Clause, ...]]:
     doc, statements = _statements(source)
     body = _Body(source)
     for statement in statements:
@@ -33,7 +33,7 @@ def read_attention_body(source: PythonSource) -> tuple[Doc | None, tuple[Clause,
     return doc, tuple(body.clauses)
 
 
-def read_define_body(source: PythonSource) -> tuple[Doc | None, tuple[tuple[Name, Expr], ...], Expr]:
+def read_define_body(source: PythonSource) -> tuple[Doc, tuple[tuple[Name, Expr], ...], Expr]:
     doc, statements = _statements(source)
     bindings: list[tuple[Name, Expr]] = []
     for statement in statements:
@@ -43,6 +43,9 @@ def read_define_body(source: PythonSource) -> tuple[Doc | None, tuple[tuple[Name
             case ast.Assign(targets=[target, *_]):
                 remedy = "in a definition, write 'name = …'"
                 raise OddTarget(source.span(target), "on the left of '='", remedy).error()
+            case ast.Expr(value=ast.Call(func=ast.Name(id="mask" | "require"))):
+                remedy = "a definition holds assignments and a 'return'; its caller's masks reach into it"
+                raise PythonConstruct(source.span(statement), "a clause", remedy, "a definition").error()
             case ast.Return(value=value) if value is not None:
                 return doc, tuple(bindings), source.expression(value)
             case _:
@@ -50,10 +53,10 @@ def read_define_body(source: PythonSource) -> tuple[Doc | None, tuple[tuple[Name
     raise MissingReturn(source.name_of_function().span).error()
 
 
-def _statements(source: PythonSource) -> tuple[Doc | None, list[ast.stmt]]:
+def _statements(source: PythonSource) -> tuple[Doc, list[ast.stmt]]:
     """The docstring, and the other statements up to a `return`, which must be the last."""
     first, *rest = statements = source.function.body
-    doc: Doc | None = None
+    doc: Doc = (None, NOWHERE)
     if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
         doc, statements = _docstring(source, first.value, first.value.value), rest
     statements = [statement for statement in statements if not isinstance(statement, ast.Pass)]
@@ -175,7 +178,8 @@ class _Body:
         if call.keywords:
             raise OddTarget(self.source.span(call.keywords[0]), f"in '{word}(…)'", f"write '{word}(condition)'").error()
         if not call.args:
-            raise MissingExpression(self.source.span(call)).error()
+            brackets = Span(span.source, self.source.span(call.func).end, self.source.span(call).end)
+            raise MissingExpression(brackets).error()
         conditions = tuple(self.source.expression(one) for one in call.args)
         if word == "require":
             return Require(conditions, span=span)

@@ -31,7 +31,7 @@ def parse_function(function: Callable[..., Any]) -> File:
     source = PythonSource(function)
     name = source.name_of_function()
     parameters, inputs = read_signature(source)
-    doc, clauses = read_attention_body(source)
+    (doc, doc_span), clauses = read_attention_body(source)
     if inputs:
         first: Clause = Input(inputs, span=inputs[0].span.to(inputs[-1].span))
         clauses = (first, *clauses)
@@ -39,10 +39,10 @@ def parse_function(function: Callable[..., Any]) -> File:
         name.id,
         parameters,
         clauses,
-        doc[0] if doc else None,
+        doc,
         span=source.span(source.function),
         name_span=name.span,
-        **({"doc_span": doc[1]} if doc else {}),
+        doc_span=doc_span,
     )
     return File((attention,), span=attention.span)
 
@@ -54,17 +54,17 @@ def parse_define(function: Callable[..., Any], axes: Sequence[str]) -> File:
     name = source.name_of_function()
     names = tuple(_axis(axis) for axis in ((axes,) if isinstance(axes, str) else axes))
     refuse_repeats(((axis.id, axis.span) for axis in names), "axes")
-    doc, bindings, value = read_define_body(source)
+    (doc, doc_span), bindings, value = read_define_body(source)
     define = Define(
         name.id,
         names,
         read_formals(source),
         value,
         bindings,
-        doc[0] if doc else None,
+        doc,
         span=source.span(source.function),
         name_span=name.span,
-        **({"doc_span": doc[1]} if doc else {}),
+        doc_span=doc_span,
     )
     return File((define,), span=define.span)
 

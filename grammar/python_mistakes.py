@@ -27,9 +27,10 @@ class PythonConstruct(SyntaxMistake):
     code: ClassVar[str] = "python-construct"
     what: str
     remedy: str | None = None
+    place: str = "a decorated function"
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(f"{self.what} cannot stand in a decorated function", helps=(self.remedy,))
+        return self.say(f"{self.what} cannot stand in {self.place}", helps=(self.remedy,))
 
 
 @dataclass(frozen=True)

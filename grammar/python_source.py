@@ -9,7 +9,9 @@ import ast
 import inspect
 import os
 import re
+import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from attnc.diagnostics import Source, Span
@@ -17,7 +19,7 @@ from attnc.diagnostics.syntax import ReservedWord
 
 from .expression_builder import finished
 from .limits import LARGEST_TEXT
-from .parser import run
+from .parser import refuse_invisible, run
 from .python_constructs import refuse_constructs
 from .python_mistakes import NoSource, PythonConstruct
 from .scanner import END, scan
@@ -31,7 +33,8 @@ class PythonSource:
     """The text of one function, dedented, and the nodes of `ast` in it."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        function = inspect.unwrap(function)
+        with suppress(ValueError):
+            function = inspect.unwrap(function)
         name = getattr(function, "__name__", type(function).__name__)
         if not inspect.isfunction(function):
             raise NoSource(name, "it is not a function").error()
@@ -104,7 +107,10 @@ def _read(function: Any, name: str) -> tuple[Source, ast.stmt]:
         raise NoSource(name, f"it has more than {LARGEST_TEXT} characters").error()
     source = Source(_shown_path(inspect.getsourcefile(function) or "<python>"), text, max(first, 1), indent)
     try:
-        return source, ast.parse(text).body[0]
+        refuse_invisible(source)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python has told them when it compiled the file
+            return source, ast.parse(text).body[0]
     except (SyntaxError, ValueError, RecursionError, MemoryError, IndexError):
         raise NoSource(name, "its source is not a whole function").error() from None
 

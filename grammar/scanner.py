@@ -94,6 +94,17 @@ def scan(source: Source, start: int = 0, end: int | None = None) -> Scan:
     return _Scanner(source, start, len(source.text) if end is None else end).run()
 
 
+def _letters_after(number: str, name: str, span: Span) -> SyntaxMistake:
+    """What is wrong with a number that `name` follows at once."""
+    if number == "0" and name[0] in "xXbBoO":
+        return BadNumber(span, "not the digits of such a number")
+    if name in ("e", "E"):
+        return BadNumber(span, f"digits must follow '{name}'", f"to multiply, write '{number} * {name}'")
+    if name[0] == "_" or not name.isascii():
+        return BadNumber(span, "a digit must follow '_'" if name[0] == "_" else "")
+    return NumberThenName(span, number, name)
+
+
 def is_docstring(text: str) -> bool:
     """Whether a text that begins with triple quotes is one whole docstring."""
     quote = text[:3]
@@ -163,13 +174,7 @@ class _Scanner:
     def _number(self, text: str) -> None:
         name = self._letters(self.at + len(text))
         if name:
-            span = self._span(len(text) + len(name))
-            if text == "0" and name[0] in "xXbBoO":
-                self.found.wrong = BadNumber(span, "not the digits of such a number")
-            elif name[0] == "_" or not name.isascii():
-                self.found.wrong = BadNumber(span, "a digit must follow '_'" if name[0] == "_" else "")
-            else:
-                self.found.wrong = NumberThenName(span, text, name)
+            self.found.wrong = _letters_after(text, name, self._span(len(text) + len(name)))
         elif re.fullmatch(r"0[0-9_]*[1-9][0-9_]*", text):
             plain = text.lstrip("0_")
             self.found.wrong = BadNumber(self._span(len(text)), "an int does not begin with 0", f"write '{plain}'")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from attnc.diagnostics import Span, did_you_mean
+from attnc.diagnostics import Label, Span, did_you_mean
 from attnc.diagnostics.syntax import (
     AssignmentInExpression,
     ClauseOutside,
@@ -38,19 +38,29 @@ _KEYWORDS = frozenset(SOFT.values())
 _NAMED = {
     "ATTENTION": ("this attention", "write 'attention NAME'"),
     "DEFINE": ("this definition", "write 'define NAME[j](s) = …'"),
-    "ROLE": ("this value", None),
     "INPUT": ("this input", "write 'input slope[H]'"),
     "AXIS": ("this axis", "write 'axis i, j: N'"),
     "OUTPUT": ("this output", "write 'output NAME'"),
     "WITH": ("this value", "write 'with m = …'"),
     "DOT": ("this component", "write 'i.x'"),
-    "COMMA": ("what follows this ','", "delete the ',' or write another item"),
     "LBRACE": ("this component", "write '{y: rows, x: cols}'"),
 }
-_SAID = {"EQUAL": "'='", "COLON": "':'", "RPAR": "',' or ')'", "RSQB": "',' or ']'", "RBRACE": "',' or '}'"}
+_JOINING = {"OPERATOR": "an operator", "COMMA": "','", "COLON": "':'"}
+_SAID = {
+    "LITERAL": "an expression",
+    "NAME": "a name",
+    "STRING": "text in quotes",
+    "EQUAL": "'='",
+    "COLON": "':'",
+    "RPAR": "',' or ')'",
+    "RSQB": "',' or ']'",
+    "RBRACE": "',' or '}'",
+    "LPAR": "'(' and the formals",
+    "IN": "'in'",
+}
 
 
-def explain(tokens: Sequence[Token], number: int, expected: frozenset[str], start: str) -> SyntaxMistake:
+def explain(tokens: Sequence[Token], number: int, expected: set[str], start: str) -> SyntaxMistake:
     """`tokens[number]` fits nowhere; a token of one of the terminals `expected` would have."""
     return _Place(tokens, number, expected, start).explain()
 
@@ -59,7 +69,7 @@ def explain(tokens: Sequence[Token], number: int, expected: frozenset[str], star
 class _Place:
     tokens: Sequence[Token]
     number: int
-    expected: frozenset[str]
+    expected: set[str]
     start: str
 
     def explain(self) -> SyntaxMistake:
@@ -107,15 +117,15 @@ class _Place:
         word, dangling = self.back(), self.back(2)
         header = self._header_word()
         if header is not None:
-            return MissingName(header.span, *_NAMED[header.type])
+            return _nameless(header)
         if word is None or dangling is None or word.type != "NAME" or word.text not in SOFT:
             return None
         if self.token.type not in (*_VALUES, "NOT", PYTHON_WORD, "DOCSTRING"):
             return None
-        if dangling.type in _NAMED and not self._in_expression():
-            return MissingName(dangling.span, *_NAMED[dangling.type])
+        if (dangling.type in _NAMED or dangling.type == "ROLE") and not self._in_expression():
+            return _nameless(dangling)
         if dangling.type in ("EQUAL", "MASK", "REQUIRE"):
-            return MissingExpression(dangling.span, word.span)
+            return MissingExpression(dangling.span, Label(word.span, "the next clause begins here"))
         return SwallowedClause(dangling.span, word.span) if dangling.type not in (*_VALUES, "RPAR", "RSQB") else None
 
     def _header_word(self) -> Token | None:
@@ -146,7 +156,9 @@ class _Place:
         if token.type == PYTHON_WORD:
             if token.text == "is" and self.after_value:
                 return ForeignSign(token.span, "write '=='")
-            return ReservedWord(token.span, "Python")
+            if "NAME" in self.expected and not self.wants_value:
+                return ReservedWord(token.span, "Python")
+            return Unexpected(token.span, f"'{token.text}', a word of Python,")
         if token.text in RESERVED and "NAME" in self.expected and not self.wants_value:
             return ReservedWord(token.span, "the language")
         return None
@@ -169,7 +181,7 @@ class _Place:
             return UnknownClause(token.span, known, f"did you mean '{near}'?")
         if following.type == "EQUAL":
             return UnknownClause(token.span, known, f"to name a value, write 'let {token.text} = …'")
-        if self.starts_line(self.number) or not self.after_value:
+        if self.starts_line(self.number) or not (self.after_value or "COMMA" in self.expected):
             return UnknownClause(token.span, known, None)
         return None
 
@@ -182,13 +194,11 @@ class _Place:
         before, token = self.back(), self.token
         if not self.wants_value:
             return None
-        if token.type == "LSQB" or token.type == "LBRACE":
-            remedy = "sets of values are written '(0, 1)', on the right of 'in'" if token.type == "LSQB" else None
-            return Unexpected(token.span, f"'{token.text}'", "an expression", remedy)
-        if before is None:
-            return Unexpected(token.span, "the end" if token.type == END else f"'{token.text}'", "an expression")
-        is_worth_showing = token.type not in (END, "RPAR", "RSQB", "RBRACE")
-        return MissingExpression(before.span, token.span if is_worth_showing else None)
+        if token.type in ("LSQB", "LBRACE", "DOCSTRING") or before is None:
+            return self._anything()
+        if token.type in (END, "RPAR", "RSQB", "RBRACE"):
+            return MissingExpression(before.span)
+        return MissingExpression(before.span, Label(token.span, "this cannot begin an expression"))
 
     def _missing_name(self) -> SyntaxMistake | None:
         before = self.back()
@@ -196,10 +206,9 @@ class _Place:
             return None
         if before.type == "ROLE" and self.token.type not in ("EQUAL", END) and self.token.type not in _KEYWORDS:
             return OddTarget(self.token.span, "on the left of '='")
-        if before.type in _NAMED:
-            what, remedy = _NAMED[before.type]
-            return MissingName(before.span, what, remedy or f"write '{before.text} NAME = …'")
-        return None
+        if before.type == "COMMA":
+            return MissingExpression(before.span, what="another item")
+        return _nameless(before) if before.type in _NAMED or before.type == "ROLE" else None
 
     def _missing_else(self) -> SyntaxMistake | None:
         if "ELSE" not in self.expected or self.token.type in ("LPAR", "LSQB", "DOT", "EQUAL"):
@@ -212,13 +221,17 @@ class _Place:
         return None
 
     def _unnamed_value(self) -> SyntaxMistake | None:
-        if "EQUAL" not in self.expected:
+        if "EQUAL" not in self.expected or self.after_value:
             return None
         for number in range(self.number - 1, -1, -1):
             word = self.tokens[number]
             if word.type == "ROLE":
                 if self.token.type == "LPAR" and number == self.number - 2:
                     return OddTarget(self.token.span, "on the left of '='", "what takes arguments is a 'define'")
+                if self.token.type == "DOT":
+                    return OddTarget(self.token.span, "on the left of '='")
+                if self.token.type == "COLON":
+                    return None
                 left = self.tokens[number + 1].span.to(self.tokens[self.number - 1].span)
                 name = {"score": "s", "normalize": "p", "aggregate": "out"}.get(word.text, "name")
                 return UnnamedValue(left, f"{word.text} {name} = …")
@@ -228,13 +241,15 @@ class _Place:
 
     def _side_by_side(self) -> SyntaxMistake | None:
         before = self.back()
-        if not self.after_value or self.token.type not in _VALUES or before is None:
+        can_join = self.after_value or "COMMA" in self.expected
+        if not can_join or self.token.type not in _VALUES or before is None:
             return None
         if self.token.type == "NAME" and "MASK" in self.expected:
             mistake = self._unknown_clause()
             if mistake is not None:
                 return mistake
-        return MissingOperator(self.token.span, before.span)
+        signs = [said for terminal, said in _JOINING.items() if terminal in self.expected]
+        return MissingOperator(self.token.span, self._value_before(), " or ".join(signs))
 
     def _not_a_name(self) -> SyntaxMistake | None:
         verb = {"LSQB": "subscripted", "LPAR": "called", "DOT": "followed by a component"}.get(self.token.type)
@@ -251,9 +266,8 @@ class _Place:
             text = self.tokens[number].text
             depth += (text in (")", "]")) - (text in ("(", "["))
             before = self.tokens[number - 1]
-            if depth == 0 and not (text in ("(", "[", ".") or before.text == "."):
-                break
-            if depth == 0 and text in ("(", "[") and before.text not in (")", "]") and before.type != "NAME":
+            continues = before.text in (")", "]") or before.type == "NAME"
+            if depth == 0 and before.text != "." and not (text == "." or (text in ("(", "[") and continues)):
                 break
             number -= 1
         return self.tokens[number].span.to(self.tokens[self.number - 1].span)
@@ -275,7 +289,22 @@ class _Place:
         if token.type == "DOCSTRING":
             return MisplacedDocstring(token.span)
         found = "the end" if token.type == END else f"'{token.text}'"
-        said = next((words for terminal, words in _SAID.items() if terminal in self.expected), None)
-        if said is None and "NAME" in self.expected:
-            said = "a name"
-        return Unexpected(token.span, found, said)
+        if self.after_value or "MASK" in self.expected:
+            said = next((_SAID[one] for one in ("RPAR", "RSQB", "RBRACE") if one in self.expected), None)
+        elif "NAME" in self.expected and (before := self.back()) and before.type == "COLON" and not self.wants_value:
+            said = "a type"
+        elif "ATTENTION" in self.expected:
+            said = "'attention', 'define' or 'use'"
+        else:
+            said = next((words for terminal, words in _SAID.items() if terminal in self.expected), None)
+        remedy = None
+        if token.type == "COLON" and "MASK" in self.expected:
+            remedy = "delete it: clauses follow without ':'"
+        elif token.type == "LSQB" and self.wants_value:
+            remedy = "sets of values are written '(0, 1)', on the right of 'in'"
+        return Unexpected(token.span, found, said, remedy)
+
+
+def _nameless(word: Token) -> MissingName:
+    what, remedy = _NAMED.get(word.type, ("this value", f"write '{word.text} NAME = …'"))
+    return MissingName(word.span, what, remedy)

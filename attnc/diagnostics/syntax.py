@@ -29,9 +29,10 @@ class UnreadableText(SyntaxMistake):
 
     code: ClassVar[str] = "unreadable-text"
     what: str
+    remedy: str
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(f"{self.what} cannot stand in a spec", "here", helps=("save the file as plain UTF-8 text",))
+        return self.say(f"{self.what} cannot stand in a spec", helps=(self.remedy,))
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class TooLarge(SyntaxMistake):
     remedy: str
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(self.what, f"the most is {self.limit}", helps=(self.remedy,))
+        start = Span(self.span.source, self.span.start, min(self.span.end, self.span.start + 20))
+        return Diagnostic(self.code, self.what, (Label(start, f"the most is {self.limit}"),), None, (self.remedy,))
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,7 @@ class SwallowedClause(SyntaxMistake):
 
     def diagnostic(self) -> Diagnostic:
         label = Label(self.word, f"so '{self.word.text}' was read as a name, not as the next clause")
-        return self.say(f"nothing follows '{self.span.text}'", "the expression stops here", label)
+        return self.say(f"nothing follows '{self.span.text}'", "something is missing after this", label)
 
 
 @dataclass(frozen=True)
@@ -186,11 +188,12 @@ class MissingExpression(SyntaxMistake):
     """The span is what stands before the gap, or the empty brackets."""
 
     code: ClassVar[str] = "missing-expression"
-    next: Span | None = None
+    next: Label | None = None
+    what: str = "an expression"
 
     def diagnostic(self) -> Diagnostic:
-        label = Label(self.next, "this cannot begin an expression") if self.next else None
-        return self.say(f"an expression is missing after '{self.span.text}'", "nothing to compute here", label)
+        where = "between these brackets" if self.span.text[0] in "([" else f"after '{self.span.text}'"
+        return self.say(f"{self.what} is missing {where}", "", self.next)
 
 
 @dataclass(frozen=True)
@@ -215,10 +218,11 @@ class MissingElse(SyntaxMistake):
 class MissingOperator(SyntaxMistake):
     code: ClassVar[str] = "missing-operator"
     before: Span
+    what: str
 
     def diagnostic(self) -> Diagnostic:
-        title = f"nothing joins '{self.before.text}' and '{self.span.text}'"
-        return self.say(title, "an operator or ',' is missing before this", Label(self.before))
+        title = f"nothing stands between '{self.before.text}' and '{self.span.text}'"
+        return self.say(title, f"{self.what} is missing before this", Label(self.before))
 
 
 @dataclass(frozen=True)
@@ -283,7 +287,7 @@ class UnknownClause(SyntaxMistake):
     remedy: str | None
 
     def diagnostic(self) -> Diagnostic:
-        note = None if self.remedy else f"here stand {', '.join(self.known)}"
+        note = None if self.remedy else f"what may stand here: {', '.join(self.known)}"
         return self.say(f"no clause begins with '{self.span.text}'", note=note, helps=(self.remedy,))
 
 
@@ -392,4 +396,5 @@ class RepeatedName(SyntaxMistake):
     first: Span
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(f"two {self.what} are called '{self.span.text}'", "again here", Label(self.first, "first here"))
+        name = self.span.text.strip("\"'")
+        return self.say(f"two {self.what} are called '{name}'", "again here", Label(self.first, "first here"))

@@ -123,6 +123,12 @@ class Graph(Algebra, Logic, Summation):
         type = INT if op == "argmax" else body.type
         return self._intern("reduce", op, (body, domain), axes, free, type)
 
+    def reduce_as_is(self, op: str, axes: tuple[Axis, ...], body: Node, domain: Node) -> Node:
+        """A reduction in the form given: for passes, whose statistics must stay reductions."""
+        free = (body.axes | domain.axes) - frozenset(axes)
+        type = INT if op == "argmax" else body.type
+        return self._intern("reduce", op, (body, domain), axes, free, type)
+
     def opaque(
         self, op: str, args: tuple[Node, ...], axes: frozenset[Axis], type: str, label: str, key: Any = None
     ) -> Node:

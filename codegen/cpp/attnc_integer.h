@@ -40,6 +40,7 @@ ATTNC_INLINE wide operator!(wide a) { return a == 0; }
 
 // ---- absolute value, extremes
 
+ATTNC_INLINE int32_t abs(int32_t x) { return x < 0 ? -x : x; }
 ATTNC_INLINE int64_t abs(int64_t x) { return x < 0 ? -x : x; }
 ATTNC_INLINE v_int abs(v_int x) { return x < 0 ? -x : x; }
 ATTNC_INLINE v_long abs(v_long x) { return x < 0 ? -x : x; }
@@ -98,7 +99,6 @@ ATTNC_INLINE v_int floordiv(v_int a, v_int b) {
   const wide x = widen_ints(a), y = widen_ints(b);
   return narrow_longs(wide{divide_small(x.lo, y.lo), divide_small(x.hi, y.hi)});
 }
-template <class V> ATTNC_INLINE V wrapping_remainder(V a, V b, V quotient) { return (a - quotient * b) & (b != 0); }
 ATTNC_INLINE v_int floormod(v_int a, v_int b) {
   return (v_int)((v_uint)a - (v_uint)floordiv(a, b) * (v_uint)b) & (b != 0);
 }

@@ -32,9 +32,12 @@
 #endif
 
 #define ATTNC_INLINE static inline __attribute__((always_inline))
+// What 64-bit lanes compare to: the two compilers choose different names for the same integer.
 #ifdef __clang__
+#define ATTNC_LANE_LONG long long
 #define ATTNC_UNROLL _Pragma("clang loop unroll(full)")
 #else
+#define ATTNC_LANE_LONG int64_t
 #define ATTNC_UNROLL _Pragma("GCC unroll 64")
 #pragma GCC diagnostic ignored "-Wpsabi"  // all these functions are inlined: no vector crosses a call
 #endif
@@ -46,7 +49,7 @@ typedef ATTNC_VECTOR(float, ATTNC_VECTOR_BYTES) v_float;
 typedef ATTNC_VECTOR(double, ATTNC_VECTOR_BYTES) v_double;
 typedef ATTNC_VECTOR(int32_t, ATTNC_VECTOR_BYTES) v_int;
 typedef ATTNC_VECTOR(uint32_t, ATTNC_VECTOR_BYTES) v_uint;
-typedef ATTNC_VECTOR(int64_t, ATTNC_VECTOR_BYTES) v_long;
+typedef ATTNC_VECTOR(ATTNC_LANE_LONG, ATTNC_VECTOR_BYTES) v_long;
 typedef ATTNC_VECTOR(uint64_t, ATTNC_VECTOR_BYTES) v_ulong;
 typedef ATTNC_VECTOR(float, ATTNC_VECTOR_BYTES / 2) h_float;
 typedef ATTNC_VECTOR(int32_t, ATTNC_VECTOR_BYTES / 2) h_int;
@@ -134,7 +137,7 @@ template <class V, class H> ATTNC_INLINE V join(H lo, H hi) {
   return r;
 }
 // One widening instruction where there is one: GCC's own conversion of a half takes four.
-#ifdef ATTNC_WHOLE
+#if defined(ATTNC_WHOLE) && !defined(__clang__)
 #define ATTNC_WIDEN(name, result, argument, instruction, source)                               \
   ATTNC_INLINE result name(argument x) {                                                       \
     result r;                                                                                  \
@@ -275,40 +278,52 @@ ATTNC_INLINE bool all(v_long m) { return mask_bits(m) == (lane_bits)((1u << lane
 ATTNC_INLINE bool all(wide m) { return all(m.lo & m.hi); }
 ATTNC_INLINE bool all(bool m) { return m; }
 
-// ---- largest and smallest; NaN if either is NaN, as torch.amax has it
+// ---- largest and smallest
 
-#if defined(__aarch64__)
-#define ATTNC_EXTREME(name, op, instruction)                                     \
-  ATTNC_INLINE v_float name(v_float a, v_float b) {                              \
-    v_float r;                                                                   \
-    __asm__(instruction " %0.4s, %1.4s, %2.4s" : "=w"(r) : "w"(a), "w"(b));      \
-    return r;                                                                    \
-  }                                                                              \
-  ATTNC_INLINE v_double name(v_double a, v_double b) {                           \
-    v_double r;                                                                  \
-    __asm__(instruction " %0.2d, %1.2d, %2.2d" : "=w"(r) : "w"(a), "w"(b));      \
-    return r;                                                                    \
+// The x86 instruction: a > b ? a : b, hence b where either is NaN. GCC does not always find it by itself.
+#ifdef ATTNC_WHOLE
+#define ATTNC_PICK(name, op, V, instruction)                                   \
+  ATTNC_INLINE V name(V a, V b) {                                              \
+    V r;                                                                       \
+    __asm__(instruction " %2, %1, %0" : "=v"(r) : "v"(a), "v"(b));             \
+    return r;                                                                  \
   }
 #else
-// The machine's instruction gives its second operand when one is NaN. Asked in both orders and or-ed: equal bits
-// stay, a NaN in either stays NaN.
-#define ATTNC_EXTREME(name, op, instruction)                                       \
-  ATTNC_INLINE v_float name(v_float a, v_float b) {                                \
-    return (v_float)((v_int)(a op b ? a : b) | (v_int)(b op a ? b : a));           \
-  }                                                                                \
-  ATTNC_INLINE v_double name(v_double a, v_double b) {                             \
-    return (v_double)((v_long)(a op b ? a : b) | (v_long)(b op a ? b : a));        \
-  }
+#define ATTNC_PICK(name, op, V, instruction) \
+  ATTNC_INLINE V name(V a, V b) { return a op b ? a : b; }
 #endif
-ATTNC_EXTREME(vmax, >, "fmax")
-ATTNC_EXTREME(vmin, <, "fmin")
+ATTNC_PICK(first_if_larger, >, v_float, "vmaxps")
+ATTNC_PICK(first_if_larger, >, v_double, "vmaxpd")
+ATTNC_PICK(first_if_smaller, <, v_float, "vminps")
+ATTNC_PICK(first_if_smaller, <, v_double, "vminpd")
+#undef ATTNC_PICK
+
+// NaN if either is NaN, as torch.amax has it; of 0 and -0, either. Picked in both orders and or-ed: equal bits stay
+// and a NaN in either stays NaN.
+#if defined(__aarch64__)
+#define ATTNC_EXTREME(name, pick, instruction)                                        \
+  ATTNC_INLINE v_float name(v_float a, v_float b) {                                   \
+    v_float r;                                                                        \
+    __asm__(instruction " %0.4s, %1.4s, %2.4s" : "=w"(r) : "w"(a), "w"(b));           \
+    return r;                                                                         \
+  }                                                                                   \
+  ATTNC_INLINE v_double name(v_double a, v_double b) {                                \
+    v_double r;                                                                       \
+    __asm__(instruction " %0.2d, %1.2d, %2.2d" : "=w"(r) : "w"(a), "w"(b));           \
+    return r;                                                                         \
+  }
+#else
+#define ATTNC_EXTREME(name, pick, instruction)                                                                    \
+  ATTNC_INLINE v_float name(v_float a, v_float b) { return (v_float)((v_int)pick(a, b) | (v_int)pick(b, a)); }    \
+  ATTNC_INLINE v_double name(v_double a, v_double b) { return (v_double)((v_long)pick(a, b) | (v_long)pick(b, a)); }
+#endif
+ATTNC_EXTREME(vmax, first_if_larger, "fmax")
+ATTNC_EXTREME(vmin, first_if_smaller, "fmin")
+#undef ATTNC_EXTREME
 ATTNC_INLINE float vmax(float a, float b) { return a > b || a != a ? a : b; }
 ATTNC_INLINE double vmax(double a, double b) { return a > b || a != a ? a : b; }
 ATTNC_INLINE float vmin(float a, float b) { return a < b || a != a ? a : b; }
 ATTNC_INLINE double vmin(double a, double b) { return a < b || a != a ? a : b; }
-// One instruction on x86: b where either is NaN.
-ATTNC_INLINE v_float first_if_larger(v_float a, v_float b) { return a > b ? a : b; }
-ATTNC_INLINE v_double first_if_larger(v_double a, v_double b) { return a > b ? a : b; }
 
 // ---- reductions across lanes: halves are folded onto each other, always in the same order
 

@@ -1,6 +1,6 @@
 """The attentions and definitions of the language's description as decorated functions; none is ever called."""
 
-# ruff: noqa: F403, F405, F821, F841, E702, B018
+# ruff: noqa: F403, F405, F722, F821, F841, F842, E702
 
 from typing import Literal
 
@@ -107,7 +107,7 @@ def everything(
 ):
     """Two lines,
     the second one indented."""
-    i: {y: rows, x: cols}; j: {"y": rows, "x": cols}
+    i: {y: rows, x: cols}; j: {y: rows, x: cols}
     u: j | c
     require(H % 2 == 0, N % n == 0)
     t = (
@@ -116,7 +116,6 @@ def everything(
         else q[i, :n] @ k[j, n:]
     )
     best = doc[i] not in (0, 1) or 0 <= j < n
-    pass
     return cumsum[j, reverse](t), best, t
 
 

@@ -1,0 +1,242 @@
+"""Which tiles of (row, loop) a condition leaves: empty, full or partial, by intervals over the tile.
+
+The answers are integer nodes over the tile's corners, so every backend spells them and nothing is rebuilt when a
+length or parameter changes. Affine comparisons under and/or/not are exact in each comparison; what cannot be told
+(a tensor read at the row or loop index) is partial everywhere, and `unknown` lists it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..ir import Axis, Graph, Node
+from ..ir.node import BOOL, INT
+
+Bounds = tuple[Node, Node] | None
+
+
+@dataclass(frozen=True)
+class TileClasses:
+    """`may`: some pair of the tile may be in the domain; `must`: all are. `low <= loop index < high` holds for every
+    pair of a block of rows. All are nodes over the corners: first and last row, first and last loop index."""
+
+    may: Node
+    must: Node
+    low: Node
+    high: Node
+    unknown: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Corners:
+    """The inclusive corners of a tile, as nodes."""
+
+    first_row: Node
+    last_row: Node
+    first: Node
+    last: Node
+
+
+def corners(graph: Graph) -> Corners:
+    return Corners(*(graph.param(name, INT) for name in ("#first_row", "#last_row", "#first", "#last")))
+
+
+def classify(graph: Graph, domain: Node, row: Axis | None, loop: Axis) -> TileClasses:
+    """Tile classes of a domain for a pass whose tiles are blocks of `row` by blocks of `loop`."""
+    analysis = _Analysis(graph, row, loop)
+    may, must = analysis.decide(domain)
+    low, high = analysis.hull(domain)
+    return TileClasses(may, must, low, high, tuple(analysis.unknown))
+
+
+class _Analysis:
+    def __init__(self, graph: Graph, row: Axis | None, loop: Axis) -> None:
+        self.graph = graph
+        self.row = row
+        self.loop = loop
+        self.corners = corners(graph)
+        self.unknown: list[Node] = []
+        self.moving = frozenset(axis for axis in (row, loop) if axis is not None)
+
+    # --- three-valued conditions -------------------------------------------------------------------------------
+
+    def decide(self, condition: Node) -> tuple[Node, Node]:
+        """(may hold somewhere in the tile, must hold everywhere in it)."""
+        graph = self.graph
+        if not condition.axes & self.moving:
+            return condition, condition
+        if condition.kind == "map":
+            if condition.op in ("and", "or"):
+                parts = [self.decide(arg) for arg in condition.args]
+                join = graph.all if condition.op == "and" else graph.any
+                return join(*(may for may, _ in parts)), join(*(must for _, must in parts))
+            if condition.op == "not":
+                may, must = self.decide(condition.args[0])
+                return graph.negate(must), graph.negate(may)
+            if condition.op in ("at_most_zero", "equal_zero"):
+                bounds = self.bounds(condition.args[0])
+                if bounds is not None:
+                    return self._compare(condition.op, *bounds)
+        self.unknown.append(condition)
+        return graph.true, graph.const(False)
+
+    def _compare(self, op: str, low: Node, high: Node) -> tuple[Node, Node]:
+        graph, zero = self.graph, self.graph.const(0)
+        if op == "at_most_zero":
+            return graph.compare("<=", low, zero), graph.compare("<=", high, zero)
+        may = graph.all(graph.compare("<=", low, zero), graph.compare(">=", high, zero))
+        must = graph.all(graph.compare("==", low, zero), graph.compare("==", high, zero))
+        return may, must
+
+    # --- intervals over the tile -------------------------------------------------------------------------------
+
+    def bounds(self, node: Node) -> Bounds:
+        """Smallest and largest value over the tile, as nodes; None where that is not known."""
+        if not node.axes & self.moving:
+            return node, node
+        if node.kind == "index":
+            c = self.corners
+            return (c.first_row, c.last_row) if node.attribute is self.row else (c.first, c.last)
+        if node.kind != "map":
+            return None
+        if node.is_sum:
+            return self._sum(node)
+        if node.is_product and any(exponent != 1 for exponent in node.attribute):
+            return None
+        rule = _INTERVALS.get(node.op)
+        parts = [self.bounds(arg) for arg in node.args] if rule else []
+        known = [part for part in parts if part is not None]
+        return rule(self.graph, known) if rule and len(known) == len(parts) else None
+
+    def _sum(self, node: Node) -> Bounds:
+        coefficients, constant = node.attribute
+        lows, highs = [(1, self.graph.const(constant))], [(1, self.graph.const(constant))]
+        for coefficient, arg in zip(coefficients, node.args):
+            part = self.bounds(arg)
+            if part is None:
+                return None
+            low, high = part if coefficient > 0 else (part[1], part[0])
+            lows.append((coefficient, low))
+            highs.append((coefficient, high))
+        return self.graph.combine(lows), self.graph.combine(highs)
+
+    # --- the range of the loop ---------------------------------------------------------------------------------
+
+    def hull(self, condition: Node) -> tuple[Node, Node]:
+        """A range of loop indices outside which no pair of these rows is in the domain."""
+        graph = self.graph
+        whole = graph.const(0), self.loop.size
+        if condition.kind != "map" or self.loop not in condition.axes:
+            return whole
+        if condition.op in ("and", "or"):
+            parts = [self.hull(arg) for arg in condition.args]
+            inward = condition.op == "and"
+            low, high = parts[0]
+            for other_low, other_high in parts[1:]:
+                low = _extreme(graph, "max" if inward else "min", low, other_low)
+                high = _extreme(graph, "min" if inward else "max", high, other_high)
+            return low, high
+        if condition.op == "at_most_zero":
+            return self._half_line(condition.args[0], whole)
+        if condition.op == "equal_zero":
+            low, high = self._half_line(condition.args[0], whole)
+            other_low, other_high = self._half_line(graph.neg(condition.args[0]), whole)
+            return _extreme(graph, "max", low, other_low), _extreme(graph, "min", high, other_high)
+        return whole
+
+    def _half_line(self, form: Node, whole: tuple[Node, Node]) -> tuple[Node, Node]:
+        """Loop indices c with rate · c + rest <= 0 for some row of the block."""
+        graph = self.graph
+        own = graph.index(self.loop)
+        coefficients = dict(zip(form.args, form.attribute[0])) if form.is_sum else {form: 1}
+        rate = coefficients.get(own)
+        if rate is None:
+            return whole
+        rest = graph.sub(form, graph.scale(rate, own))
+        bounds = self.bounds(rest) if self.loop not in rest.axes else None
+        if bounds is None:
+            return whole
+        least = bounds[0]
+        if rate > 0:
+            last = graph.neg(least) if rate == 1 else _quotient(graph, graph.neg(least), rate)
+            return whole[0], _extreme(graph, "min", whole[1], graph.add(last, graph.const(1)))
+        first = least if rate == -1 else graph.neg(_quotient(graph, graph.neg(least), -rate))
+        return _extreme(graph, "max", whole[0], first), whole[1]
+
+
+def _extreme(graph: Graph, op: str, a: Node, b: Node) -> Node:
+    if a is b:
+        return a
+    if a.kind == "const" and b.kind == "const":
+        return graph.const(max(a.attribute, b.attribute) if op == "max" else min(a.attribute, b.attribute))
+    return graph.map(op, (a, b), INT)
+
+
+def _quotient(graph: Graph, a: Node, divisor: int) -> Node:
+    if a.kind == "const":
+        return graph.const(a.attribute // divisor)
+    return graph.map("floordiv", (a, graph.const(divisor)), INT)
+
+
+Pair = tuple[Node, Node]
+
+
+def _through(op: str) -> Callable[[Graph, list[Pair]], Bounds]:
+    def rule(graph: Graph, parts: list[Pair]) -> Bounds:
+        (a, b), (c, d) = parts
+        return _extreme(graph, op, a, c), _extreme(graph, op, b, d)
+
+    return rule
+
+
+def _floordiv(graph: Graph, parts: list[Pair]) -> Bounds:
+    (a, b), (c, d) = parts
+    if c is not d:
+        return None
+    low, high = graph.map("floordiv", (a, c), INT), graph.map("floordiv", (b, c), INT)
+    if c.kind in ("const", "size") and not (c.kind == "const" and c.attribute <= 0):
+        return low, high
+    return _extreme(graph, "min", low, high), _extreme(graph, "max", low, high)
+
+
+def _mod(graph: Graph, parts: list[Pair]) -> Bounds:
+    (a, b), (c, d) = parts
+    if c is not d:
+        return None
+    one = graph.const(1)
+    same = graph.compare("==", graph.map("floordiv", (a, c), INT), graph.map("floordiv", (b, c), INT))
+    edge = graph.sub(c, one)
+    low = graph.where(same, graph.map("mod", (a, c), INT), _extreme(graph, "min", edge, graph.const(0)))
+    high = graph.where(same, graph.map("mod", (b, c), INT), _extreme(graph, "max", edge, graph.const(0)))
+    wide_low = _extreme(graph, "min", low, graph.add(c, one))
+    return _extreme(graph, "min", wide_low, low), high
+
+
+def _abs(graph: Graph, parts: list[Pair]) -> Bounds:
+    ((a, b),) = parts
+    zero = graph.const(0)
+    low = _extreme(graph, "max", zero, _extreme(graph, "max", a, graph.neg(b)))
+    return low, _extreme(graph, "max", graph.neg(a), b)
+
+
+def _mul(graph: Graph, parts: list[Pair]) -> Bounds:
+    if len(parts) != 2:
+        return None
+    corners = [graph.mul(x, y) for x in parts[0] for y in parts[1]]
+    low = high = corners[0]
+    for corner in corners[1:]:
+        low, high = _extreme(graph, "min", low, corner), _extreme(graph, "max", high, corner)
+    return low, high
+
+
+_INTERVALS: dict[str, Callable[[Graph, list[Pair]], Bounds]] = {
+    "max": _through("max"),
+    "min": _through("min"),
+    "floordiv": _floordiv,
+    "mod": _mod,
+    "abs": _abs,
+    "mul": _mul,
+}
+
+__all__ = ["BOOL", "Corners", "TileClasses", "classify", "corners"]

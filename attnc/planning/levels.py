@@ -1,0 +1,155 @@
+"""When each statistic is computed: its level, and which statistics share a pass.
+
+A statistic stands one level above those it reads, or on the same level and in the same pass where it can follow them
+as they run. Two passes of one level over the same tiles, one summing rows and one columns, may become one that owns
+its rows and accumulates in both orientations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..analysis.streaming import Move, moves
+from ..ir import Axis, Graph, Node
+from ..ir.logic import conjuncts
+from ..ir.roles import Roles
+from .statistics import Shape, direct_statistics, group_of, shape_of, statistics_of
+
+
+@dataclass
+class Group:
+    """Statistics of one pass, or (shape without a loop) one nest."""
+
+    level: int
+    shape: Shape
+    members: list[Node] = field(default_factory=list)
+    others: list[Node] = field(default_factory=list)
+    stored: list[Node] = field(default_factory=list)
+    owns_rows: bool = False
+
+
+@dataclass
+class Schedule:
+    """Groups in order, where each statistic is, and how it follows the others of its pass."""
+
+    groups: list[Group]
+    group_of: dict[Node, Group]
+    moves: dict[Node, tuple[Move, ...]]
+
+
+def schedule(graph: Graph, roots: list[Node], tiled: list[tuple[Node, Shape]], roles: Roles, both: bool) -> Schedule:
+    """Levels and groups of all statistics below the roots. `tiled` are values stored per pair, with their shape."""
+    return _Scheduler(graph, roots, tiled, roles, both).run()
+
+
+class _Scheduler:
+    def __init__(
+        self, graph: Graph, roots: list[Node], tiled: list[tuple[Node, Shape]], roles: Roles, both: bool
+    ) -> None:
+        self.graph = graph
+        self.roots = roots
+        self.tiled = tiled
+        self.roles = roles
+        self.both = both
+        self.level: dict[Node, int] = {}
+        self.shape: dict[Node, Shape] = {}
+        self.moves: dict[Node, tuple[Move, ...]] = {}
+
+    def run(self) -> Schedule:
+        for statistic in statistics_of(self.roots, self.roles):
+            self._place(statistic)
+        groups = self._groups()
+        for node, shape in self.tiled:
+            self._add_tiled(groups, node, shape)
+        if self.both:
+            groups = self._join_orientations(groups)
+        groups.sort(key=lambda group: group.level)
+        where = {node: group for group in groups for node in (*group.members, *group.others)}
+        return Schedule(groups, where, self.moves)
+
+    def _place(self, statistic: Node) -> None:
+        graph = self.graph
+        shape = shape_of(statistic, self.roles, {})
+        below = direct_statistics(statistic.args, self.roles)
+        level = 0
+        if below:
+            highest = max(self.level[other] for other in below)
+            peers = frozenset(o for o in below if self.level[o] == highest)
+            level = highest + 1
+            can_share = shape.loop is not None and all(self._matches(self.shape[o], shape) for o in peers)
+            found = moves(graph, statistic, peers) if can_share else None
+            if found is not None:
+                level = highest
+                self.moves[statistic] = found
+        self.level[statistic] = level
+        self.shape[statistic] = shape
+
+    def _matches(self, left: Shape, right: Shape) -> bool:
+        return left == right
+
+    def _groups(self) -> list[Group]:
+        found: dict[tuple[int, Shape], Group] = {}
+        for statistic, level in self.level.items():
+            key = (level, self.shape[statistic])
+            if key not in found:
+                found[key] = Group(level, self.shape[statistic])
+            found[key].members.append(statistic)
+        return self._place_loose(list(found.values()))
+
+    def _place_loose(self, groups: list[Group]) -> list[Group]:
+        """Statistics that keep no tile axis run along in a pass over the same tiles, where there is one."""
+        kept: list[Group] = []
+        for group in sorted(groups, key=lambda g: self._is_loose(g)):
+            host = next((g for g in kept if self._is_loose(group) and self._hosts(g, group)), None)
+            if host is None:
+                kept.append(group)
+            else:
+                host.others += group.members
+        return kept
+
+    def _is_loose(self, group: Group) -> bool:
+        row = group.shape.row
+        return group.shape.loop is not None and row is not None and not any(row in m.axes for m in group.members)
+
+    def _hosts(self, host: Group, guest: Group) -> bool:
+        tiles = {host.shape.row, host.shape.loop}
+        streams = any(self.moves.get(member) for member in (*host.members, *guest.members))
+        same_tiles = tiles == {guest.shape.row, guest.shape.loop}
+        return host.level == guest.level and same_tiles and not self._is_loose(host) and not streams
+
+    def _add_tiled(self, groups: list[Group], node: Node, shape: Shape) -> None:
+        below = direct_statistics([node], self.roles)
+        level = max((self.level[other] + 1 for other in below), default=0)
+        for group in groups:
+            if group.level == level and group.shape == shape and not any(self.moves.get(m) for m in group.members):
+                group.stored.append(node)
+                return
+        groups.append(Group(level, shape, stored=[node]))
+
+    def _join_orientations(self, groups: list[Group]) -> list[Group]:
+        out: list[Group] = []
+        for group in sorted(groups, key=lambda g: (g.level, -len(g.members))):
+            host = next((g for g in out if self._turned(g, group)), None)
+            if host is None:
+                out.append(group)
+            else:
+                host.others += [*group.members, *group.others]
+                host.stored += group.stored
+                host.owns_rows = True
+        return out
+
+    def _turned(self, host: Group, guest: Group) -> bool:
+        """Same tiles, rows and columns exchanged, nothing streamed, and every worker of the host owns what it adds."""
+        a, b = host.shape, guest.shape
+        if host.level != guest.level or a.row is None or a.loop is None or (a.row, a.loop) != (b.loop, b.row):
+            return False
+        if any(self.moves.get(m) for m in (*host.members, *guest.members)) or not a.kept:
+            return False
+        determined = {group: head for m in host.members for head, group in groups_in(m)}
+        return all(axis in b.kept or determined.get(axis) in b.kept for axis in a.kept)
+
+
+def groups_in(statistic: Node) -> list[tuple[Axis, Axis]]:
+    """(head, group) pairs that a statistic's domain ties together."""
+    found = [group_of(condition) for condition in conjuncts(statistic.domain)]
+    return [(item[0], item[1]) for item in found if item is not None]

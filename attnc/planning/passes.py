@@ -1,0 +1,194 @@
+"""A group of statistics -> a pass: its grid, what a worker goes through in order, terms, phases and tile classes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..analysis.streaming import Move
+from ..analysis.tiles import TileClasses, classify
+from ..ir import Axis, Graph, Node
+from ..ir.axis import in_order
+from ..ir.logic import conjuncts
+from ..ir.node import walk
+from ..ir.rewrite import Rewriter
+from ..ir.roles import LENGTH, OUTER, WIDTH, Roles
+from .levels import Group
+from .plan import FREE, LOOP, ROW, TILE, Accumulator, Pass, Rescale, Sequential, Store
+from .statistics import group_of, position_of, scattered
+from .terms import make_terms
+
+if TYPE_CHECKING:
+    from .planner import Target
+
+
+class PassBuilder:
+    """Builds one pass. `nodes` maps each statistic as rewritten so far to the node that the pass accumulates."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        roles: Roles,
+        group: Group,
+        members: dict[Node, Node],
+        moves: dict[Node, tuple[Move, ...]],
+    ) -> None:
+        assert group.shape.loop is not None
+        self.graph = graph
+        self.roles = roles
+        self.group = group
+        self.row = group.shape.row
+        self.loop: Axis = group.shape.loop
+        self.members = members
+        self.moves = moves
+        self.main = [members[m] for m in group.members] or list(members.values())
+        self.heads = self._find_heads()
+        self.grid = self._grid()
+        self.nodes: dict[Node, Node] = {}
+
+    # --- heads and the grid ------------------------------------------------------------------------------------
+
+    def _find_heads(self) -> dict[Axis, tuple[Axis, Node]]:
+        """Heads that are gone through within their group: head -> (group, heads in a group)."""
+        found: dict[Axis, tuple[Axis, Node]] = {}
+        for member in self.main:
+            for condition in conjuncts(member.domain):
+                item = group_of(condition)
+                if item is not None and item[0] in member.attribute:
+                    found[item[0]] = (item[1], item[2])
+        return found
+
+    def _grid(self) -> tuple[Axis, ...]:
+        """Outer and further length axes that run in parallel: those that all row, loop and pair results keep."""
+        tiles = {self.row, self.loop}
+        axes = {a for a in self.group.shape.kept if a not in tiles}
+        if not self.group.members:
+            axes = {a for node in self.group.stored for a in node.axes if self._is_outer(a)} or axes
+        return in_order(frozenset(axes))
+
+    def _is_outer(self, axis: Axis) -> bool:
+        return self.roles.of(axis) == OUTER or self.roles.of(axis) == LENGTH and axis not in (self.row, self.loop)
+
+    def settle_groups(self, node: Node, keep: frozenset[Node] = frozenset()) -> Node:
+        """Within a pass over heads of one group, `head // heads in a group` is the group."""
+        if not self.heads:
+            return node
+        graph = self.graph
+
+        def visit(part: Node) -> Node:
+            if part.kind == "map" and part.op == "floordiv" and part.args[0].kind == "index":
+                head = self.heads.get(part.args[0].attribute)
+                if head is not None and part.args[1] is head[1]:
+                    return graph.index(head[0])
+            return part
+
+        return Rewriter(graph, visit=visit, replaced={one: one for one in keep})(node)
+
+    # --- building ----------------------------------------------------------------------------------------------
+
+    def build(self, stored: list[tuple[Target, Node]]) -> Pass:
+        accumulators = self._accumulators()
+        tile_stores = tuple(
+            Store(target.tensor, target.axes, self.settle_groups(node)) for target, node in stored
+        )
+        domains = [a.domain for a in accumulators] + [self.graph.true for _ in tile_stores]
+        return Pass(
+            self.row,
+            self.loop,
+            self.grid,
+            self._sequential(accumulators, tile_stores),
+            self.group.owns_rows or any(a.home in (LOOP, FREE) for a in accumulators),
+            tuple(accumulators),
+            tile_stores,
+            self.graph.any(*domains),
+            self._classes(domains),
+            (),
+        )
+
+    def _accumulators(self) -> list[Accumulator]:
+        out: list[Accumulator] = []
+        phases: dict[Node, int] = {}
+        final: dict[Node, Node] = {}
+        originals = {now: old for old, now in self.members.items()}
+        for member in sorted(self.members.values()):
+            body = self.settle_groups(Rewriter(self.graph, replaced=final)(member.body), frozenset(final.values()))
+            domain = self.settle_groups(member.domain)
+            phase = 1 + max((phases[n] for n in walk(body) if n in phases), default=-1)
+            accumulator = self._accumulator(member, body, domain, phase, self.moves.get(originals[member], ()), final)
+            phases[accumulator.node] = phase
+            final[member] = accumulator.node
+            self.nodes[member] = accumulator.node
+            out.append(accumulator)
+        return out
+
+    def _accumulator(
+        self, member: Node, body: Node, domain: Node, phase: int, moves: tuple[Move, ...], final: dict[Node, Node]
+    ) -> Accumulator:
+        graph = self.graph
+        node = graph.reduce_as_is(member.op, member.attribute, body, domain)
+        scattered_to = scattered(node)
+        gone = {condition for _, condition in scattered_to}
+        domain = graph.all(*(c for c in conjuncts(domain) if c not in gone and group_of(c) is None))
+        positions = tuple((axis, position_of(graph, axis, condition)) for axis, condition in scattered_to)
+        widths = self._widths(node, positions)
+        home = self._home(node)
+        terms = make_terms(graph, node.op, body, home, self.row, self.loop, widths, bool(positions))
+        swap = Rewriter(graph, replaced=final)
+        rescales = tuple(
+            Rescale(self.settle_groups(swap(m.anchor), frozenset(final.values())), m.by, node.op != "sum")
+            for m in moves
+        )
+        return Accumulator(node, node.op, home, domain, terms, widths, phase, rescales, positions)
+
+    def _widths(self, node: Node, positions: tuple[tuple[Axis, Node], ...]) -> tuple[Axis, ...]:
+        scattered_axes = {axis for axis, _ in positions}
+        return tuple(
+            axis for axis in in_order(node.axes) if self.roles.of(axis) == WIDTH and axis not in scattered_axes
+        )
+
+    def _home(self, node: Node) -> str:
+        row = self.row is None or self.row in node.axes
+        loop = self.loop in node.axes
+        if row and loop and self.row is not None:
+            return TILE
+        return ROW if row and not loop and self._keeps_grid(node) else LOOP if loop else FREE
+
+    def _keeps_grid(self, node: Node) -> bool:
+        return all(axis in node.axes for axis in self.grid)
+
+    def storage_axes(self, accumulator: Accumulator) -> tuple[Axis, ...]:
+        """Kept axes and those of the grid, so that each worker has a place of its own; a group whose head is kept is
+        told by the head."""
+        kept = accumulator.node.axes
+        known = {group for head, (group, _) in self.heads.items() if head in kept}
+        return in_order(kept | frozenset(axis for axis in self.grid if axis not in known))
+
+    def _sequential(self, accumulators: list[Accumulator], stores: tuple[Store, ...]) -> tuple[Sequential, ...]:
+        graph = self.graph
+        used: set[Axis] = set()
+        for accumulator in accumulators:
+            used |= {a for a in (*accumulator.node.attribute, *accumulator.node.axes) if self._is_outer(a)}
+        for store in stores:
+            used |= {a for a in store.node.axes if self._is_outer(a)}
+        scattered_axes = {axis for a in accumulators for axis, _ in a.scattered}
+        out = []
+        for axis in in_order(frozenset(used - set(self.grid) - scattered_axes)):
+            if axis in self.heads and self.heads[axis][0] in self.grid:
+                group, count = self.heads[axis]
+                low = graph.mul(graph.index(group), count)
+                out.append(Sequential(axis, low, graph.add(low, count)))
+            else:
+                out.append(Sequential(axis, graph.const(0), axis.size))
+        return tuple(out)
+
+    def _classes(self, domains: list[Node]) -> TileClasses:
+        graph = self.graph
+        parts = [classify(graph, domain, self.row, self.loop) for domain in dict.fromkeys(domains)]
+        first = parts[0]
+        if len(parts) == 1:
+            return first
+        low, high = first.low, first.high
+        for part in parts[1:]:
+            low, high = graph.map("min", (low, part.low), "int"), graph.map("max", (high, part.high), "int")
+        unknown = tuple(dict.fromkeys(node for part in parts for node in part.unknown))
+        may = graph.any(*(part.may for part in parts))
+        return TileClasses(may, graph.all(*(part.must for part in parts)), low, high, unknown)

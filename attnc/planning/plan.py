@@ -1,0 +1,130 @@
+"""The plan: one frozen record with every decision. Nothing after it decides anything.
+
+A plan is a list of stages. A nest computes values that need no tiles; a pass runs over tiles of two axes (rows and the
+looped axis), accumulates statistics, and stores what its epilogue makes of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..analysis.tiles import TileClasses
+from ..ir import Axis, Graph, Node, Tensor
+
+# where an accumulator lives, by which tile axes it keeps
+ROW, LOOP, FREE, TILE = "row", "loop", "free", "tile"
+# how its body is summed
+MATMUL, LANES, LOOPED, SCATTER = "matmul", "lanes", "looped", "scatter"
+
+
+@dataclass(frozen=True)
+class Store:
+    """A value written to a tensor, whose dimensions run along `axes`. `adds` where another store came first."""
+
+    tensor: Tensor
+    axes: tuple[Axis, ...]
+    node: Node
+    adds: bool = False
+
+
+@dataclass(frozen=True)
+class Rescale:
+    """When `anchor` moves by the shift symbol, the accumulator is multiplied by (or, `adds`, increased by) `by`."""
+
+    anchor: Node
+    by: Node
+    adds: bool = False
+
+
+@dataclass(frozen=True)
+class Term:
+    """One summand of an accumulator's body and how it is summed.
+
+    matmul: Σ tile · operand, the operand having one of the tile's axes and `widths`; lanes: Σ tile; looped: the same
+    for each index of `widths`; scatter: added at `positions` along the accumulator's scattered axes.
+    """
+
+    form: str
+    coefficient: float
+    tile: Node
+    operand: Node | None = None
+    widths: tuple[Axis, ...] = ()
+
+
+@dataclass(frozen=True)
+class Accumulator:
+    """A statistic of a pass: `node` is the reduction in the graph, computed tile by tile.
+
+    `phase` orders statistics that read one another within a tile; `scattered` pairs kept axes that no loop runs over
+    with the position along them; `partial` is where each worker's share goes, to be added in a fixed order.
+    """
+
+    node: Node
+    op: str
+    home: str
+    domain: Node
+    terms: tuple[Term, ...]
+    widths: tuple[Axis, ...]
+    phase: int
+    rescales: tuple[Rescale, ...] = ()
+    scattered: tuple[tuple[Axis, Node], ...] = ()
+    storage: Tensor | None = None
+    storage_axes: tuple[Axis, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sequential:
+    """An outer axis that a worker goes through by itself, from `low` up to (not including) `high`."""
+
+    axis: Axis
+    low: Node
+    high: Node
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Tiles of `row` (blocks of rows; None: a single row) by blocks of `loop`.
+
+    `grid` axes run in parallel, and so do blocks of rows unless `owns_rows` (then one worker goes through all blocks
+    of rows, which lets it accumulate in both orientations). `fixed` are outer axes whose position follows from others.
+    """
+
+    row: Axis | None
+    loop: Axis
+    grid: tuple[Axis, ...]
+    sequential: tuple[Sequential, ...]
+    owns_rows: bool
+    accumulators: tuple[Accumulator, ...]
+    tile_stores: tuple[Store, ...]
+    domain: Node
+    classes: TileClasses
+    epilogue: tuple[Store, ...]
+
+
+@dataclass(frozen=True)
+class Nest:
+    """Stores computed point by point; reductions in them are plain loops."""
+
+    stores: tuple[Store, ...]
+
+
+Stage = Pass | Nest
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Stages in order; `temporaries` are tensors that live from one stage to the next, with the compute type's dtype.
+
+    `tensors` are all tensors of the caller: inputs, cotangents, kept values, results; `zeroed` those that stages only
+    add to. `notes` say what explain should tell.
+    """
+
+    graph: Graph = field(repr=False)
+    stages: tuple[Stage, ...]
+    temporaries: tuple[tuple[Tensor, tuple[Axis, ...]], ...]
+    outputs: tuple[tuple[Tensor, tuple[Axis, ...]], ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def passes(self) -> list[Pass]:
+        return [stage for stage in self.stages if isinstance(stage, Pass)]

@@ -1,0 +1,215 @@
+"""Targets -> plan. Statistics are scheduled, each group becomes a stage, results are made where their parts are.
+
+What one stage needs of an earlier one is a read of a temporary, so each stage stands by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..ir import Axis, Graph, Node, Tensor
+from ..ir.axis import in_order
+from ..ir.rewrite import Rewriter, substitute
+from ..ir.roles import LENGTH, OUTER, Roles
+from .levels import Group, Schedule, schedule
+from .passes import PassBuilder
+from .plan import FREE, LOOP, ROW, SCATTER, TILE, Accumulator, Nest, Pass, Plan, Stage, Store
+from .statistics import Shape, direct_statistics, separate_widths, statistics_of
+
+
+@dataclass(frozen=True)
+class Target:
+    """A tensor to fill: its dimensions run along `axes` of `node`. Several targets of one tensor are added up."""
+
+    tensor: Tensor
+    axes: tuple[Axis, ...]
+    node: Node
+
+
+def make_plan(
+    graph: Graph, targets: Sequence[Target], roles: Roles, *, both: bool = False, direct: frozenset[str] = frozenset()
+) -> Plan:
+    """A plan for the targets. `both` allows passes that own their rows; `direct` names the tensors whose dtype is the
+    compute type, which statistics may be accumulated in."""
+    targets = [replace(t, node=separate_widths(graph, t.node, roles)) for t in targets]
+    return _Planner(graph, targets, roles, both, direct).run()
+
+
+class _Planner:
+    def __init__(
+        self, graph: Graph, targets: list[Target], roles: Roles, both: bool, direct: frozenset[str]
+    ) -> None:
+        self.graph = graph
+        self.targets = targets
+        self.roles = roles
+        self.both = both
+        self.direct = direct
+        self.stages: list[Stage] = []
+        self.temporaries: list[tuple[Tensor, tuple[Axis, ...]]] = []
+        self.available: dict[Node, Node] = {}
+        self.written: set[str] = set()
+        self.waiting = list(targets)
+
+    def run(self) -> Plan:
+        roots = [target.node for target in self.targets]
+        pairs = [(t.node, self._tile_shape(t.node)) for t in self.targets if self._is_pairwise(t)]
+        plan = schedule(self.graph, roots, pairs, self.roles, self.both)
+        for group in plan.groups:
+            self._stage(group, plan)
+        self._nest([t for t in self.waiting])
+        outputs = tuple({t.tensor: (t.tensor, t.axes) for t in self.targets}.values())
+        return Plan(self.graph, tuple(self.stages), tuple(self.temporaries), outputs)
+
+    # --- groups ------------------------------------------------------------------------------------------------
+
+    def _is_pairwise(self, target: Target) -> bool:
+        """Stored per pair, straight from tiles (a statistic that keeps both axes is accumulated instead)."""
+        lengths = self.roles.axes(target.node.axes, LENGTH)
+        return len(lengths) >= 2 and target.node not in statistics_of([target.node], self.roles)
+
+    def _tile_shape(self, node: Node) -> Shape:
+        lengths = self.roles.axes(node.axes, LENGTH)
+        outer = frozenset(self.roles.axes(node.axes, OUTER))
+        return Shape(lengths[0], lengths[1], outer | frozenset(lengths[2:]))
+
+    def _stage(self, group: Group, plan: Schedule) -> None:
+        members = [*group.members, *group.others]
+        if group.shape.loop is None:
+            self._nest_statistics(members)
+            return
+        rewriter = Rewriter(self.graph, replaced=self.available, visit=self._settle_at)
+        peers = set(members)
+        renamed: dict[Node, Node] = {}
+        for member in sorted(members):
+            built = Rewriter(self.graph, visit=self._settle_at, replaced={**self.available, **renamed})
+            args = tuple(built(arg) for arg in member.args)
+            renamed[member] = self.graph.reduce_as_is(member.op, member.attribute, *args)
+        builder = PassBuilder(self.graph, self.roles, group, {m: renamed[m] for m in peers}, plan.moves)
+        stored = [t for t in self.waiting if t.node in group.stored]
+        built_pass = builder.build([(t, rewriter(t.node)) for t in stored])
+        self.waiting = [t for t in self.waiting if t not in stored]
+        self._finish(built_pass, builder, renamed, group, stored)
+
+    def _settle_at(self, node: Node) -> Node:
+        """A value at other positions, once what it holds can simply be read there."""
+        if node.kind != "at" or self.roles.holds_statistic(node.args[0]):
+            return node
+        if all(self.roles.of(axis) == OUTER for axis in node.attribute):
+            return node
+        return substitute(self.graph, node.args[0], dict(zip(node.attribute, node.args[1:])))
+
+    def _finish(
+        self, made: Pass, builder: PassBuilder, renamed: dict[Node, Node], group: Group, stored: Sequence[Target]
+    ) -> None:
+        """Chooses what the epilogue writes and where other accumulators live."""
+        in_rows = {a.node for a in made.accumulators if a.home == ROW}
+        accumulators = [self._house(a, builder) for a in made.accumulators]
+        epilogue: list[Store] = []
+        for target in list(self.waiting):
+            if self._fits_epilogue(target, made, builder, renamed, in_rows):
+                node = self._rewrite(target.node, renamed, builder)
+                epilogue.append(self._store(target, node))
+                self.waiting.remove(target)
+        needed = self._read_later(group)
+        for member, now in renamed.items():
+            own = builder.nodes[now]
+            if own in in_rows and member in needed:
+                tensor, axes = self._temporary(member)
+                epilogue.append(Store(tensor, axes, own))
+                self._provide(member, self._read(tensor, axes))
+            elif own not in in_rows:
+                accumulator = next(a for a in accumulators if a.node is own)
+                assert accumulator.storage is not None
+                self._provide(member, self._total(member, accumulator))
+        stores = tuple(self._store(t, s.node) for t, s in zip(stored, made.tile_stores))
+        made = replace(made, accumulators=tuple(accumulators), epilogue=tuple(epilogue), tile_stores=stores)
+        self.stages.append(made)
+
+    def _rewrite(self, node: Node, renamed: dict[Node, Node], builder: PassBuilder) -> Node:
+        final = {old: builder.nodes[new] for old, new in renamed.items()}
+        rewritten = Rewriter(self.graph, replaced={**self.available, **final}, visit=self._settle_at)(node)
+        return builder.settle_groups(rewritten, keep=frozenset(final.values()))
+
+    def _fits_epilogue(
+        self, target: Target, made: Pass, builder: PassBuilder, renamed: dict[Node, Node], in_rows: set[Node]
+    ) -> bool:
+        below = direct_statistics([target.node], self.roles)
+        own = [s for s in below if s in renamed]
+        if not own or not all(s in self.available or builder.nodes.get(renamed.get(s, s)) in in_rows for s in below):
+            return False
+        outer = frozenset(self.roles.axes(target.node.axes, OUTER)) | frozenset(
+            self.roles.axes(target.node.axes, LENGTH)
+        )
+        wanted = frozenset(made.grid) | (frozenset((made.row,)) if made.row is not None else frozenset())
+        return outer == wanted and frozenset(target.axes) >= wanted and made.loop not in target.node.axes
+
+    # --- memory ------------------------------------------------------------------------------------------------
+
+    def _house(self, accumulator: Accumulator, builder: PassBuilder) -> Accumulator:
+        """Memory for what a worker does not keep to itself."""
+        if accumulator.home == ROW:
+            return accumulator
+        axes = builder.storage_axes(accumulator)
+        tensor = self._new_temporary(axes, accumulator.node.type)
+        return replace(accumulator, storage=tensor, storage_axes=axes)
+
+    def _total(self, member: Node, accumulator: Accumulator) -> Node:
+        """The sum of the workers' shares, in a fixed order."""
+        assert accumulator.storage is not None
+        read = self._read(accumulator.storage, accumulator.storage_axes)
+        extra = tuple(axis for axis in accumulator.storage_axes if axis not in member.axes)
+        return self.graph.reduce("sum", extra, read) if extra else read
+
+    def _temporary(self, node: Node) -> tuple[Tensor, tuple[Axis, ...]]:
+        axes = in_order(node.axes)
+        return self._new_temporary(axes, node.type), axes
+
+    def _new_temporary(self, axes: tuple[Axis, ...], type: str) -> Tensor:
+        tensor = Tensor(f"temporary{len(self.temporaries)}", tuple(a.size for a in axes), type, "temporary")
+        self.temporaries.append((tensor, axes))
+        return tensor
+
+    def _read(self, tensor: Tensor, axes: tuple[Axis, ...]) -> Node:
+        return self.graph.read(tensor, tuple(self.graph.index(axis) for axis in axes))
+
+    def _provide(self, member: Node, read: Node) -> None:
+        self.available[member] = read
+
+    def _read_later(self, group: Group) -> set[Node]:
+        """Statistics of a group that something outside it still reads."""
+        mine = {*group.members, *group.others}
+        later = [t.node for t in self.waiting]
+        found = set(direct_statistics(later, self.roles))
+        for statistic in statistics_of(later, self.roles):
+            if statistic not in mine:
+                found |= set(direct_statistics(statistic.args, self.roles))
+        return found & mine
+
+    # --- nests -------------------------------------------------------------------------------------------------
+
+    def _nest_statistics(self, members: list[Node]) -> None:
+        """Reductions without tiles that a pass will read."""
+        stores = []
+        rewriter = Rewriter(self.graph, replaced=self.available, visit=self._settle_at)
+        for member in members:
+            if member in self._read_later(Group(0, Shape(None, None, frozenset()), members)):
+                tensor, axes = self._temporary(member)
+                stores.append(Store(tensor, axes, rewriter(member)))
+                self._provide(member, self._read(tensor, axes))
+        if stores:
+            self.stages.append(Nest(tuple(stores)))
+
+    def _nest(self, targets: list[Target]) -> None:
+        rewriter = Rewriter(self.graph, replaced=self.available, visit=self._settle_at)
+        stores = tuple(self._store(t, rewriter(t.node)) for t in targets)
+        if stores:
+            self.stages.append(Nest(stores))
+
+    def _store(self, target: Target, node: Node) -> Store:
+        adds = target.tensor.name in self.written
+        self.written.add(target.tensor.name)
+        return Store(target.tensor, target.axes, node, adds)
+
+
+__all__ = ["FREE", "LOOP", "SCATTER", "TILE", "Target", "make_plan"]

@@ -1,0 +1,139 @@
+"""The reductions of a graph that need a pass or a nest of their own, what each depends on, and where its tiles lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..ir import Axis, Graph, Node
+from ..ir.logic import conjuncts
+from ..ir.node import reachable
+from ..ir.rewrite import Rewriter
+from ..ir.roles import LENGTH, OUTER, WIDTH, Roles
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Where a statistic is computed: over tiles of (row, loop), for each of `kept` outer and further length axes;
+    `row` is None for a single row, `loop` None for what needs no tiles."""
+
+    row: Axis | None
+    loop: Axis | None
+    kept: frozenset[Axis]
+
+
+def separate_widths(graph: Graph, root: Node, roles: Roles) -> Node:
+    """A sum over widths and longer axes at once becomes a sum of inner sums, so that contractions are seen."""
+
+    def visit(node: Node) -> Node:
+        if node.kind != "reduce" or node.op not in ("sum", "prod"):
+            return node
+        widths = tuple(axis for axis in node.attribute if roles.of(axis) == WIDTH)
+        if not widths or len(widths) == len(node.attribute):
+            return node
+        inside = [c for c in conjuncts(node.domain) if c.axes & frozenset(widths)]
+        outside = [c for c in conjuncts(node.domain) if c not in inside]
+        inner = graph.reduce(node.op, widths, node.body, graph.all(*inside))
+        longer = tuple(axis for axis in node.attribute if axis not in widths)
+        return graph.reduce(node.op, longer, inner, graph.all(*outside))
+
+    return Rewriter(graph, visit=visit)(root)
+
+
+def statistics_of(roots: Iterable[Node], roles: Roles) -> list[Node]:
+    """Reductions over lengths or outer axes, operands first."""
+    return [node for node in reachable(list(roots)) if is_statistic(node, roles)]
+
+
+def is_statistic(node: Node, roles: Roles) -> bool:
+    return node.kind == "reduce" and any(roles.of(axis) != WIDTH for axis in node.attribute)
+
+
+def direct_statistics(roots: Iterable[Node], roles: Roles) -> list[Node]:
+    """The outermost statistics that nodes read."""
+    found: set[Node] = set()
+    seen: set[Node] = set()
+    stack = list(roots)
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if is_statistic(node, roles):
+            found.add(node)
+        else:
+            stack.extend(node.args)
+    return sorted(found)
+
+
+def shape_of(statistic: Node, roles: Roles, group: dict[Axis, Axis]) -> Shape:
+    """The tiles of a statistic. Its row axis is a kept length; where none is kept, one of two reduced ones."""
+    kept = roles.axes(statistic.axes - scattered_axes(statistic), LENGTH)
+    reduced = roles.axes(statistic.attribute, LENGTH)
+    outer = frozenset(roles.axes(statistic.axes, OUTER))
+    if not reduced and len(kept) < 2:
+        return Shape(None, None, outer | frozenset(kept))
+    if not reduced:
+        return Shape(kept[0], kept[1], outer | frozenset(kept[2:]))
+    if kept:
+        return Shape(kept[0], reduced[-1], outer | frozenset(kept[1:]))
+    row = reduced[0] if len(reduced) > 1 else None
+    return Shape(row, reduced[-1], outer)
+
+
+def scattered_axes(statistic: Node) -> frozenset[Axis]:
+    """Kept axes that only a condition `position == axis` of the domain mentions, the position depending on what is
+    summed: where contributions are scattered to."""
+    return frozenset(axis for axis, _ in scattered(statistic))
+
+
+def scattered(statistic: Node) -> list[tuple[Axis, Node]]:
+    """Scattered axes and the position along each; a group of heads is not one (a loop runs over it)."""
+    out = []
+    bound = frozenset(statistic.attribute)
+    for condition in conjuncts(statistic.domain):
+        found = _equation(condition, statistic, bound)
+        if found is not None:
+            out.append(found)
+    return out
+
+
+def _equation(condition: Node, statistic: Node, bound: frozenset[Axis]) -> tuple[Axis, Node] | None:
+    if condition.kind != "map" or condition.op != "equal_zero" or not condition.args[0].is_sum:
+        return None
+    form = condition.args[0]
+    for coefficient, term in zip(form.attribute[0], form.args):
+        if term.kind != "index" or abs(coefficient) != 1:
+            continue
+        axis: Axis = term.attribute
+        others = [c for c in conjuncts(statistic.domain) if c is not condition]
+        used = axis in statistic.body.axes or any(axis in other.axes for other in others)
+        rest = [(c, t) for c, t in zip(form.attribute[0], form.args) if t is not term]
+        moving = any(t.axes & bound for _, t in rest)
+        if axis in statistic.axes and not used and moving and group_of(condition) is None:
+            return axis, condition
+    return None
+
+
+def group_of(condition: Node) -> tuple[Axis, Axis, Node] | None:
+    """(head, group, heads in a group) of the condition `head // n == group`."""
+    if condition.kind != "map" or condition.op != "equal_zero" or not condition.args[0].is_sum:
+        return None
+    form = condition.args[0]
+    coefficients, constant = form.attribute
+    if constant or len(form.args) != 2 or sorted(coefficients) != [-1, 1]:
+        return None
+    index = next((t for t in form.args if t.kind == "index"), None)
+    quotient = next((t for t in form.args if t.kind == "map" and t.op == "floordiv"), None)
+    if index is None or quotient is None or quotient.args[0].kind != "index" or quotient.args[1].axes:
+        return None
+    return quotient.args[0].attribute, index.attribute, quotient.args[1]
+
+
+def position_of(graph: Graph, axis: Axis, condition: Node) -> Node:
+    """The position p of a condition `p == axis`."""
+    form = condition.args[0]
+    index = graph.index(axis)
+    coefficient = dict(zip(form.args, form.attribute[0]))[index]
+    rest = graph.sub(form, graph.scale(coefficient, index))
+    return rest if coefficient < 0 else graph.neg(rest)

@@ -1,0 +1,76 @@
+"""The body of an accumulator -> terms: matrix products where the algebra shows one, lanes or loops elsewhere."""
+
+from __future__ import annotations
+
+from ..analysis.splits import expand
+from ..ir import Axis, Graph, Node
+from .plan import FREE, LANES, LOOP, LOOPED, MATMUL, ROW, SCATTER, TILE, Term
+
+
+def make_terms(
+    graph: Graph,
+    op: str,
+    body: Node,
+    home: str,
+    row: Axis | None,
+    loop: Axis,
+    widths: tuple[Axis, ...],
+    is_scattered: bool,
+) -> tuple[Term, ...]:
+    """How the body of a reduction is summed over its tiles; see Term."""
+    if is_scattered:
+        return (Term(SCATTER, 1.0, body, None, widths),)
+    if not widths:
+        return (Term(LANES, 1.0, body),)
+    if op != "sum" or home in (FREE, TILE) or len(widths) > 1:
+        return (Term(LOOPED, 1.0, body, None, widths),)
+    side = loop if home == ROW else row
+    return _products(graph, body, side, row, loop, widths)
+
+
+def _products(
+    graph: Graph, body: Node, side: Axis | None, row: Axis | None, loop: Axis, widths: tuple[Axis, ...]
+) -> tuple[Term, ...]:
+    wide = frozenset(widths)
+    by_operand: dict[Node, list[tuple[float, Node]]] = {}
+    rest: list[tuple[float, Node]] = []
+    for coefficient, product in expand(graph, body, lambda part: _separates(part, wide, row, loop)):
+        split = _split(graph, product, side, row, loop, wide)
+        if split is None:
+            rest.append((coefficient, product))
+        else:
+            tile, operand = split
+            by_operand.setdefault(operand, []).append((coefficient, tile))
+    terms = [Term(MATMUL, 1.0, graph.combine(tiles), operand, widths) for operand, tiles in by_operand.items()]
+    if rest:
+        terms.append(Term(LOOPED, 1.0, graph.combine(rest), None, widths))
+    return tuple(terms)
+
+
+def _separates(part: Node, wide: frozenset[Axis], row: Axis | None, loop: Axis) -> bool:
+    """Whether multiplying out would set free a term with features on one side only, or with none."""
+    tile = frozenset(axis for axis in (row, loop) if axis is not None)
+    return bool(part.axes & wide) and len(part.axes & tile) < 2
+
+
+def _split(
+    graph: Graph, product: Node, side: Axis | None, row: Axis | None, loop: Axis, wide: frozenset[Axis]
+) -> tuple[Node, Node] | None:
+    """A product as tile · operand, the operand holding the features and only `side` of the tile's axes."""
+    conditions: list[Node] = []
+    while product.kind == "guard":
+        conditions.append(product.args[0])
+        product = product.args[1]
+    if any(condition.axes & wide for condition in conditions):
+        return None
+    factors = list(zip(product.args, product.attribute)) if product.is_product else [(product, 1)]
+    featured = [(b, e) for b, e in factors if b.axes & wide]
+    operand = graph.product(featured)
+    tile_axes = frozenset(axis for axis in (row, loop) if axis is not None)
+    if side is None or not operand.axes & tile_axes <= frozenset((side,)):
+        return None
+    tile = graph.product([(b, e) for b, e in factors if not b.axes & wide])
+    return graph.guard(graph.all(*conditions), graph.to_float(tile)), operand
+
+
+__all__ = ["LOOP", "make_terms"]

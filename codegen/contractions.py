@@ -1,0 +1,30 @@
+"""Sums over features that are matrix products: Σ_w (a factor of the row) · (a factor of the looped index)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attnc.ir import Axis, Graph, Node
+
+
+def find_contraction(
+    graph: Graph, node: Node, row: Axis | None, loop: Axis, is_width: Callable[[Axis], bool]
+) -> tuple[Node, Node, Axis] | None:
+    """(left over rows, right over the loop, the summed width) if the node is such a sum and each side has features."""
+    if node.kind != "reduce" or node.op != "sum" or len(node.attribute) != 1 or not node.domain.is_const(True):
+        return None
+    (width,) = node.attribute
+    if loop not in node.axes or row is None or row not in node.axes:
+        return None
+    if not is_width(width) or any(is_width(axis) for axis in node.axes):
+        return None
+    body = node.body
+    factors = list(zip(body.args, body.attribute)) if body.is_product else [(body, 1)]
+    left = [(base, e) for base, e in factors if loop not in base.axes]
+    right = [(base, e) for base, e in factors if loop in base.axes]
+    if not left or not right or any(row in base.axes for base, _ in right):
+        return None
+    first, second = graph.product(left), graph.product(right)
+    if row not in first.axes or width not in first.axes or width not in second.axes:
+        return None
+    return first, second, width

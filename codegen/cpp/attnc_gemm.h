@@ -1,0 +1,141 @@
+// Products of matrices that fit the nearer caches: C = A B, C += A B, C = diag(scale) C + A B.
+//
+// A tile of C stays in registers while A and B stream past it: each step along k loads one row of B's panel and
+// broadcasts one element of A for each of the tile's rows, so any strides of A are as good as others. A tile has up to
+// six rows and gemm_vectors vectors, its size being a template argument.
+#pragma once
+
+#include "attnc_vector.h"
+
+namespace attnc {
+
+// With six rows, 32 registers hold 24 vectors of C, 4 of B and 1 of A; 16 registers 12, 2 and 1.
+#if ATTNC_VECTOR_BYTES == 64 || defined(__aarch64__)
+constexpr int gemm_vectors = 4;
+#else
+constexpr int gemm_vectors = 2;
+#endif
+
+template <class T> struct product {
+  int64_t k;
+  const T *a;
+  int64_t a_row, a_col;
+  const T *b;
+  int64_t ldb;
+  T *c;
+  int64_t ldc;
+  const T *scale;  // what each row of C is multiplied by first; null: C is overwritten
+  int64_t scale_step;
+};
+
+template <class T, int rows, int vectors> static __attribute__((noinline)) void gemm_tile(const product<T> &p) {
+  constexpr int L = lanes<T>;
+  vec<T> sum[rows][vectors];
+  const T *scale = p.scale;
+  T *c = p.c;
+  ATTNC_UNROLL for (int i = 0; i < rows; i++) {
+    if (scale) {
+      const vec<T> s = splat<T>(*scale);
+      ATTNC_UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = s * load(c + j * L);
+      scale += p.scale_step;
+      c += p.ldc;
+    } else {
+      ATTNC_UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = vec<T>{};
+    }
+  }
+  const T *a = p.a, *b = p.b;
+  const int64_t a_row = p.a_row, a_col = p.a_col, ldb = p.ldb;
+  for (int64_t k = p.k; k > 0; k--) {
+    __builtin_prefetch(a + 8 * a_col);  // a transposed A changes its cache line at every step
+    vec<T> row[vectors];
+    ATTNC_UNROLL for (int j = 0; j < vectors; j++) row[j] = load(b + j * L);
+    ATTNC_UNROLL for (int i = 0; i < rows; i++) {
+      const vec<T> x = splat<T>(a[i * a_row]);
+      ATTNC_UNROLL for (int j = 0; j < vectors; j++) sum[i][j] += x * row[j];
+    }
+    a += a_col;
+    b += ldb;
+  }
+  c = p.c;
+  ATTNC_UNROLL for (int i = 0; i < rows; i++) {
+    ATTNC_UNROLL for (int j = 0; j < vectors; j++) store(c + j * L, sum[i][j]);
+    c += p.ldc;
+  }
+}
+
+// All rows of a panel of C of a few vectors' width. Tiles of 4 and 2 rows lose little speed; those of 3 and 5 would
+// gain less than they cost to compile.
+template <class T, int vectors> static void gemm_panel(int64_t m, product<T> p) {
+  while (m > 0) {
+    const int64_t rows = m >= 6 ? 6 : m >= 4 ? 4 : m >= 2 ? 2 : 1;
+    switch (rows) {
+      case 1: gemm_tile<T, 1, vectors>(p); break;
+      case 2: gemm_tile<T, 2, vectors>(p); break;
+      case 4: gemm_tile<T, 4, vectors>(p); break;
+      default: gemm_tile<T, 6, vectors>(p); break;
+    }
+    m -= rows;
+    p.a += rows * p.a_row;
+    p.c += rows * p.ldc;
+    p.scale += p.scale ? rows * p.scale_step : 0;
+  }
+}
+template <class T, int vectors> ATTNC_INLINE void gemm_panel_of(int width, int64_t m, const product<T> &p) {
+  if (width == vectors) return gemm_panel<T, vectors>(m, p);
+  if constexpr (vectors > 1) gemm_panel_of<T, vectors - 1>(width, m, p);
+}
+
+template <class T, int columns> static void gemm_panels(int64_t m, int64_t n, product<T> p) {
+  const int count = (int)((columns ? columns : n) / lanes<T>), panels = (count + gemm_vectors - 1) / gemm_vectors;
+  if (panels == 0) return;
+  const int fewer = count / panels, with_one_more = count % panels;
+  for (int t = 0; t < panels; t++) {
+    const int width = fewer + (t < with_one_more);
+    if constexpr (columns != 0) {  // no more than two widths to compile
+      constexpr int all = columns / lanes<T>, parts = (all + gemm_vectors - 1) / gemm_vectors, least = all / parts;
+      if (width == least) gemm_panel<T, least>(m, p);
+      if constexpr (all % parts != 0)
+        if (width != least) gemm_panel<T, least + 1>(m, p);
+    } else {
+      gemm_panel_of<T, gemm_vectors>(width, m, p);
+    }
+    p.b += width * lanes<T>;
+    p.c += width * lanes<T>;
+  }
+}
+
+template <class T, int columns> ATTNC_INLINE void gemm_chunks(int64_t m, int64_t n, product<T> p) {
+  static const T one = 1;
+  // Where A is transposed and B's rows lie far apart, the lines of both would push each other out of the first cache.
+  const bool far_apart = p.a_row < p.a_col && n * (int64_t)sizeof(T) >= 1024;
+  const int64_t all = p.k, longest = far_apart ? 96 : all, chunks = all > longest ? (all + longest - 1) / longest : 1;
+  for (int64_t t = 0; t < chunks; t++) {
+    p.k = all / chunks + (t < all % chunks);
+    gemm_panels<T, columns>(m, n, p);
+    p.a += p.k * p.a_col;
+    p.b += p.k * p.ldb;
+    p.scale = &one;
+    p.scale_step = 0;
+  }
+}
+
+// C[m, n] (+)= A[m, k] B[k, n]. Element (i, p) of A is at a[i * a_row + p * a_col]; rows of B and C are contiguous,
+// ldb and ldc apart, and n is a multiple of lanes<T>. m, n and k may be 0; with k = 0 the product is zeros. C may hold
+// anything, NaN too, unless it is accumulated to. Where n is known, columns = n compiles only the tiles it needs.
+template <class T, int columns = 0>
+static void gemm(int64_t m, int64_t n, int64_t k, const T *a, int64_t a_row, int64_t a_col, const T *b, int64_t ldb,
+                 T *c, int64_t ldc, bool accumulate) {
+  static const T one = 1;
+  gemm_chunks<T, columns>(m, n, product<T>{k, a, a_row, a_col, b, ldb, c, ldc, accumulate ? &one : nullptr, 0});
+}
+
+// C[i, :] = row_scale[i] C[i, :] + A[i, :] B, or C += A B where row_scale is null.
+template <class T, int columns = 0>
+static void gemm_scaled(int64_t m, int64_t n, int64_t k, const T *a, int64_t a_row, int64_t a_col, const T *b,
+                        int64_t ldb, T *c, int64_t ldc, const T *row_scale) {
+  static const T one = 1;
+  gemm_chunks<T, columns>(
+      m, n, product<T>{k, a, a_row, a_col, b, ldb, c, ldc, row_scale ? row_scale : &one, row_scale ? 1 : 0});
+}
+
+}  // namespace attnc

@@ -1,0 +1,103 @@
+// What generated kernels need besides tiles: how stages run, where memory comes from, and a few index helpers.
+#pragma once
+
+#include <stdlib.h>
+
+#include "attnc_tile.h"
+
+namespace attnc {
+
+// ---- stages: the caller's pool runs tasks and lends each worker scratch memory
+
+typedef void (*task_function)(void *context, int64_t task, int worker);
+typedef void (*parallel_function)(int64_t tasks, int threads, task_function body, void *context);
+typedef void *(*scratch_function)(int64_t bytes);
+
+// ---- memory: one allocation for each buffer, 64-byte aligned; pages of zeroed ones are first touched by workers
+
+struct Memory {
+  void *block;
+};
+static inline void *align_up(void *p) { return (void *)(((uintptr_t)p + 63) & ~(uintptr_t)63); }
+static inline void *take(Memory &memory, int64_t bytes) {
+  memory.block = bytes < 0 ? nullptr : malloc((size_t)bytes + 128);
+  return memory.block ? align_up(memory.block) : nullptr;
+}
+static inline void *take_zeroed(Memory &memory, int64_t bytes) {
+  memory.block = bytes < 0 ? nullptr : calloc((size_t)bytes + 128, 1);
+  return memory.block ? align_up(memory.block) : nullptr;
+}
+template <int count> static inline void free_all(Memory (&memory)[count]) {
+  for (int n = 0; n < count; n++) free(memory[n].block);
+}
+
+static inline void add_counts(int64_t *counters, int64_t full, int64_t partial) {
+  __atomic_fetch_add(counters, full, __ATOMIC_RELAXED);
+  __atomic_fetch_add(counters + 1, partial, __ATOMIC_RELAXED);
+}
+
+// ---- indices
+
+static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+static inline int64_t block_count(int64_t size, int64_t block) { return (size + block - 1) / block; }
+static inline double as_double(int64_t bits) { return same_bits<double>(bits); }
+
+// Of a vector that starts `left` elements before the end: how many lanes hold something, and a mask of them.
+template <class T> static inline int64_t valid_lanes(int64_t left) { return left < lanes<T> ? left : lanes<T>; }
+template <class T> ATTNC_INLINE ints<T> first_lanes(int64_t count) {
+  return iota<T>() < (typename shape<T>::integer)count;
+}
+template <class T> static inline int64_t whole_vectors(int64_t n) { return (n + lanes<T> - 1) / lanes<T> * lanes<T>; }
+
+// A bound for comparing narrow lanes, which lie strictly within 32 bits, with any 64-bit number.
+static inline int32_t clamp_narrow(int64_t x) {
+  return x > INT32_MAX ? INT32_MAX : x < -INT32_MAX ? -INT32_MAX : (int32_t)x;
+}
+
+// Shifts by the number's width or more give 0 (or the sign), by less than 0 the same as by 0.
+static inline int64_t shift_left(int64_t a, int64_t n) {
+  return n > 63 ? 0 : (int64_t)((uint64_t)a << (n < 0 ? 0 : n));
+}
+static inline int64_t shift_right(int64_t a, int64_t n) { return a >> (n > 63 ? 63 : n < 0 ? 0 : n); }
+template <class V> static inline V shift_lanes_left(V a, V n, int count) {
+  for (int i = 0; i < count; i++) a[i] = shift_left(a[i], n[i]);
+  return a;
+}
+
+// ---- values
+
+template <class T> static inline bool is_finite(T x) { return x - x == 0; }
+ATTNC_INLINE float finite_or(float x, float other) { return is_finite(x) ? x : other; }
+ATTNC_INLINE double finite_or(double x, double other) { return is_finite(x) ? x : other; }
+ATTNC_INLINE v_float finite_or(v_float x, v_float other) { return x - x == 0 ? x : other; }
+ATTNC_INLINE v_double finite_or(v_double x, v_double other) { return x - x == 0 ? x : other; }
+
+template <class V> static inline int64_t hsum_longs(V x) {
+  int64_t at[sizeof(V) / 8], total = 0;
+  memcpy(at, &x, sizeof x);
+  for (int64_t value : at) total += value;
+  return total;
+}
+ATTNC_INLINE float logaddexp(float a, float b) {
+  const float top = vmax(a, b);
+  return is_finite(top) ? top + log1p(exp(-abs(a - b))) : top == a ? top : a + b;
+}
+ATTNC_INLINE double logaddexp(double a, double b) {
+  const double top = vmax(a, b);
+  return is_finite(top) ? top + log1p(exp(-abs(a - b))) : top == a ? top : a + b;
+}
+ATTNC_INLINE v_float logaddexp(v_float a, v_float b) {
+  const v_float top = vmax(a, b);
+  return top - top == 0 ? top + log1p(exp(-abs(a - b))) : top;
+}
+ATTNC_INLINE v_double logaddexp(v_double a, v_double b) {
+  const v_double top = vmax(a, b);
+  return top - top == 0 ? top + log1p(exp(-abs(a - b))) : top;
+}
+ATTNC_INLINE float relu(float x) { return x > 0 ? x : x != x ? x : 0.0f; }
+ATTNC_INLINE double relu(double x) { return x > 0 ? x : x != x ? x : 0.0; }
+ATTNC_INLINE v_float relu(v_float x) { return x < 0 ? x - x : x; }
+ATTNC_INLINE v_double relu(v_double x) { return x < 0 ? x - x : x; }
+
+}  // namespace attnc

@@ -1,0 +1,8 @@
+// What generated kernels are written in: vectors, their storage, elementary functions, products and copies of tiles.
+// Nothing here knows any particular attention.
+#pragma once
+
+#include "attnc_access.h"
+#include "attnc_gemm.h"
+#include "attnc_math_float.h"
+#include "attnc_pack.h"

@@ -1,0 +1,41 @@
+"""Sizes of tiles and strides of locals: chosen from the widths alone, so lengths never recompile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from attnc.ir import Axis, Node
+
+from ..statements import RunPass
+from .names import Names
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Rows and looped indices of a tile, and how many values of the compute type fit a vector at most."""
+
+    rows: int
+    columns: int
+    lanes: int
+
+    def padded(self, width: int) -> int:
+        """A width rounded up to whole vectors (of the widest machine, so that one plan serves all)."""
+        return -(-width // self.lanes) * self.lanes
+
+
+def choose_blocks(names: Names, run: RunPass) -> Blocks:
+    """Tiles whose operands stay in a core's second-level cache."""
+    lanes = 16 if names.compute == "float" else 8
+    widest = max([width_of(names, axis) for local in run.accumulators for axis in local.widths] or [64])
+    columns = 256 if widest <= 64 else 128 if widest <= 160 else 64
+    if names.compute == "double":
+        columns //= 2
+    return Blocks(96 if run.row is not None else 1, columns, lanes)
+
+
+def width_of(names: Names, axis: Axis) -> int:
+    """The compiled-in size of a width."""
+    size: Node = axis.size
+    known = names.constant(size)
+    assert known is not None, f"the width {axis.name} is not known"
+    return known

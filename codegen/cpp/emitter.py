@@ -1,0 +1,198 @@
+"""Nodes -> C++ expressions. Every value is computed in the outermost loop that knows its indices.
+
+Loops are scopes. At most one of them runs over vector lanes; a value is then scalar or has lanes, integers with lanes
+are narrow (32 bits beside float) where an interval proves that they fit, else 64-bit. Conditions with lanes are masks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from attnc.analysis.intervals import Intervals
+from attnc.ir import Axis, Graph, Node
+from attnc.ir.node import FLOAT, INT
+
+from .names import Names, literal
+
+
+@dataclass(frozen=True)
+class Value:
+    """A C++ expression. `level` is the depth of the scope that computes it; `lanes` and `wide` say what it holds."""
+
+    text: str
+    type: str
+    level: int = 0
+    lanes: bool = False
+    wide: bool = False
+
+
+@dataclass
+class Scope:
+    """A loop body (or the function's) under construction: the axes it fixes and what was computed in it."""
+
+    axes: frozenset[Axis]
+    lines: list[str] = field(default_factory=list)
+    values: dict[Node, Value] = field(default_factory=dict)
+    lane_axis: Axis | None = None
+    valid: str | None = None
+    bound: dict[Axis, Node] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Known:
+    """A node that stands in memory: `access(emitter)` spells a load of it, in the scope of these axes or deeper."""
+
+    access: Callable[[Emitter], Value]
+
+
+class Emitter:
+    """Writes expressions into nested scopes."""
+
+    def __init__(self, graph: Graph, names: Names, intervals: Intervals | None = None) -> None:
+        self.graph = graph
+        self.names = names
+        self.intervals = intervals or Intervals()
+        self.scopes: list[Scope] = [Scope(frozenset())]
+        self.coordinates: dict[Axis, str] = {}
+        self.known: dict[Node, Known] = {}
+        self.counter = 0
+
+    # --- scopes ------------------------------------------------------------------------------------------------
+
+    @property
+    def depth(self) -> int:
+        return len(self.scopes) - 1
+
+    @property
+    def lane_axis(self) -> Axis | None:
+        return next((scope.lane_axis for scope in reversed(self.scopes) if scope.lane_axis is not None), None)
+
+    @property
+    def valid(self) -> str | None:
+        """How many lanes hold something, where that may be fewer than all."""
+        return next((scope.valid for scope in reversed(self.scopes) if scope.lane_axis is not None), None)
+
+    def line(self, text: str) -> None:
+        self.scopes[-1].lines.append(text)
+
+    def fresh(self, stem: str = "t") -> str:
+        self.counter += 1
+        return f"{stem}{self.counter}"
+
+    @contextmanager
+    def scope(
+        self, header: str, axes: dict[Axis, str], lane_axis: Axis | None = None, valid: str | None = None
+    ) -> Iterator[None]:
+        """A block `header { … }` in which these axes have coordinates; along a lane axis, that of lane 0."""
+        shadowed = {axis: self.coordinates[axis] for axis in axes if axis in self.coordinates}
+        self.coordinates.update(axes)
+        self.scopes.append(Scope(frozenset(axes), lane_axis=lane_axis, valid=valid))
+        yield
+        inner = self.scopes.pop()
+        for axis in (*axes, *inner.bound):
+            del self.coordinates[axis]
+        self.coordinates.update(shadowed)
+        self.line(header + " {")
+        self.scopes[-1].lines += ["  " + text for text in inner.lines]
+        self.line("}")
+
+    @contextmanager
+    def at_level(self, level: int) -> Iterator[None]:
+        """Writes into an outer scope for a while."""
+        inner = self.scopes[level + 1 :]
+        del self.scopes[level + 1 :]
+        yield
+        self.scopes += inner
+
+    def level_of(self, axes: frozenset[Axis]) -> int:
+        """The innermost scope that fixes one of these axes."""
+        level = 0
+        missing = set(axes)
+        for depth, scope in enumerate(self.scopes):
+            if missing & scope.axes:
+                level = depth
+                missing -= scope.axes
+        assert not missing - self.coordinates.keys(), f"no loop over {sorted(a.name for a in missing)}"
+        return level
+
+    def bind(self, axis: Axis, position: Node) -> bool:
+        """Fixes an axis that no loop runs over at a position, for the rest of the scope that knows the position;
+        False where it is fixed otherwise already."""
+        for scope in self.scopes:
+            if axis in scope.bound:
+                return scope.bound[axis] is position
+        if axis in self.coordinates:
+            return self.graph.index(axis) is position
+        value = self.value(position)
+        assert not value.lanes, "a group that varies within a vector"
+        name = self.fresh("at")
+        scope = self.scopes[value.level]
+        scope.lines.append(f"const int64_t {name} = {value.text};")
+        scope.axes |= {axis}
+        scope.bound[axis] = position
+        self.coordinates[axis] = name
+        return True
+
+    def function(self, header: str) -> list[str]:
+        """Everything written so far as the body of a function."""
+        (body,) = self.scopes
+        return [header + " {", *("  " + text for text in body.lines), "}"]
+
+    # --- values ------------------------------------------------------------------------------------------------
+
+    def value(self, node: Node) -> Value:
+        """The value of a node here, computed at most once in the scope where it belongs."""
+        for scope in reversed(self.scopes):
+            if node in scope.values:
+                return scope.values[node]
+        value = self._compute(node)
+        self.scopes[value.level].values[node] = value
+        return value
+
+    def _compute(self, node: Node) -> Value:
+        from .operations import RULES
+
+        if node in self.known:
+            return self.known[node].access(self)
+        return RULES[node.kind](self, node)
+
+    def define(self, type: str, text: str, level: int, lanes: bool = False, wide: bool = False) -> Value:
+        """A named constant in the scope of that level."""
+        name = self.fresh()
+        self.scopes[level].lines.append(f"const auto {name} = {text};")
+        return Value(name, type, level, lanes, wide)
+
+    def scalar(self, node: Node) -> str:
+        value = self.value(node)
+        assert not value.lanes, f"{node} has lanes"
+        return value.text
+
+    def constant(self, size: Node) -> int | None:
+        return self.names.constant(size)
+
+    def size(self, node: Node) -> str:
+        """A size as a scalar expression."""
+        known = self.constant(node)
+        return f"int64_t({known})" if known is not None else self.scalar(node)
+
+    # --- conversions -------------------------------------------------------------------------------------------
+
+    def with_lanes(self, value: Value, wide: bool = False) -> Value:
+        """The same value with lanes (for integers: of the wanted width)."""
+        if value.lanes and (value.type != INT or value.wide == wide):
+            return value
+        if value.lanes:
+            convert = "to_longs<T>" if wide else "to_ints<T>"
+            return replace(value, text=f"{convert}({value.text})", wide=wide)
+        if value.type == FLOAT:
+            text = f"splat<T>({value.text})"
+        elif value.type == INT:
+            text = f"splat_longs<T>({value.text})" if wide else f"splat_ints<T>((int32_t)({value.text}))"
+        else:
+            text = f"splat_ints<T>(-(int32_t)({value.text}))"
+        return Value(text, value.type, value.level, True, wide)
+
+    def zero(self, type: str) -> str:
+        return literal(0, type)

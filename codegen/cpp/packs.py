@@ -1,0 +1,157 @@
+"""Packed operands -> a C++ function that prepares one block of the looped axis of one of them."""
+
+from __future__ import annotations
+
+from attnc.ir import Axis, Node
+from attnc.ir.node import FLOAT, walk
+
+from ..statements import NATURAL, VECTOR, Pack, Packed
+from .blocks import Blocks, width_of
+from .emitter import Emitter
+from .loops import lane_loop
+from .passes import packed_block
+from .reads import stride_of
+
+
+class PackWriter:
+    """Writes one function for each packed operand of a stage."""
+
+    def __init__(self, em: Emitter, pack: Pack, packed: Packed, stage: str, blocks: Blocks) -> None:
+        self.em = em
+        self.loop: Axis = pack.loop
+        self.packed = packed
+        self.stage = stage
+        self.blocks = blocks
+
+    def write(self) -> list[str]:
+        em, packed = self.em, self.packed
+        em.line("const Context &x = *(const Context *)context;")
+        em.line("(void)worker;")
+        em.line("int64_t rest = task;")
+        size = em.size(self.loop.size)
+        count = f"block_count({size}, {self.blocks.columns})"
+        em.line(f"const int64_t tile = rest % {count}; rest /= {count};")
+        em.line(f"const int64_t first = tile * {self.blocks.columns};")
+        em.line(f"const int64_t columns = smaller({self.blocks.columns}, {size} - first);")
+        self._decode_outer()
+        block = packed_block(em.names, self.blocks, packed)
+        em.line(f"{_element(packed)} *to = x.{packed.name} + task * {block};")
+        self._fill()
+        return em.function(f"static void {self.stage}(void *context, int64_t task, int worker)")
+
+    def _decode_outer(self) -> None:
+        em = self.em
+        scope = em.scopes[-1]
+        for axis in reversed(self.packed.outer):
+            name = em.fresh("g")
+            size = em.size(axis.size)
+            em.line(f"const int64_t {name} = rest % {size}; rest /= {size};")
+            em.coordinates[axis] = name
+            scope.axes |= {axis}
+            scope.bound[axis] = em.graph.index(axis)
+
+    def tasks(self, em: Emitter) -> str:
+        """How many tasks the stage has, spelt by an emitter of the entry."""
+        parts = [em.size(axis.size) for axis in self.packed.outer]
+        return " * ".join([*parts, f"block_count({em.size(self.loop.size)}, {self.blocks.columns})"])
+
+    def workspace(self, em: Emitter) -> str:
+        """How many values the operand takes."""
+        return f"{self.tasks(em)} * {packed_block(em.names, self.blocks, self.packed)}"
+
+    # --- filling -----------------------------------------------------------------------------------------------
+
+    def _fill(self) -> None:
+        if self.packed.layout == VECTOR:
+            self._vector()
+        elif self._is_plain():
+            self._plain()
+        elif self.packed.layout == NATURAL:
+            self._rows("to")
+        else:
+            self._panel()
+
+    def _vector(self) -> None:
+        """Lanes along the looped axis, unless features are reduced: they are the contiguous ones."""
+        em, node = self.em, self.packed.node
+        reduces = any(part.kind == "reduce" for part in walk(node))
+        if reduces or node.type != FLOAT:
+            with em.scope("for (int64_t c = 0; c < columns; ++c)", {self.loop: "(first + c)"}):
+                em.line(f"to[c] = {em.value(node).text};")
+            return
+        valid = "valid_lanes<T>(columns - c)"
+        header = "for (int64_t c = 0; c < columns; c += lanes<T>)"
+        with em.scope(header, {self.loop: "(first + c)"}, lane_axis=self.loop, valid=valid):
+            em.line(f"store(to + c, {em.with_lanes(em.value(node)).text});")
+
+    def _rows(self, target: str) -> None:
+        """One looped index after another, lanes along the width."""
+        em, width = self.em, self.packed.width
+        assert width is not None
+        stride = self.blocks.padded(width_of(em.names, width))
+        with em.scope("for (int64_t c = 0; c < columns; ++c)", {self.loop: "(first + c)"}), lane_loop(em, width):
+            text = em.with_lanes(em.value(self.packed.node)).text
+            em.line(f"store({target} + c * {stride} + {em.coordinates[width]}, {text});")
+
+    def _panel(self) -> None:
+        em, width = self.em, self.packed.width
+        assert width is not None
+        count = width_of(em.names, width)
+        stride = self.blocks.padded(count)
+        size = self.blocks.columns * stride
+        em.line(f"T *rows = (T *)x.scratch({size} * sizeof(T));")
+        self._rows("rows")
+        em.line(f"pack_transposed<T, T>(to, {self.blocks.columns}, rows, {stride}, 1, columns, {count});")
+
+    # --- plain reads -------------------------------------------------------------------------------------------
+
+    def _is_plain(self) -> bool:
+        """A tensor read at bare indices: copied by the header's packing."""
+        node = self.packed.node
+        if node.kind != "read" or node.type != FLOAT:
+            return False
+        bare = [position.attribute for position in node.args if position.kind == "index"]
+        sizes_fit = all(
+            position.kind != "index" or position.attribute.size is size or position.attribute is not self.packed.width
+            for position, size in zip(node.args, node.attribute.sizes)
+        )
+        once = bare.count(self.loop) == 1 and bare.count(self.packed.width) == 1
+        assert self.packed.width is not None
+        others = [p for p in node.args if p.kind != "index" or p.attribute not in (self.loop, self.packed.width)]
+        return sizes_fit and once and not any(p.axes & {self.loop, self.packed.width} for p in others)
+
+    def _plain(self) -> None:
+        em, node, width = self.em, self.packed.node, self.packed.width
+        assert width is not None
+        tensor = node.attribute
+        parts, row_step, column_step = [], "0", "0"
+        for dim, position in enumerate(node.args):
+            step = stride_of(em, tensor, dim)
+            axis: Axis | None = position.attribute if position.kind == "index" else None
+            if axis is self.loop:
+                row_step = step
+                parts.append(f"first * {step}")
+            elif axis == width:
+                column_step = step
+            else:
+                parts.append(f"{em.value(position).text} * {step}")
+        source = f"{em.names.tensor(tensor)} + {' + '.join(parts) or '0'}"
+        count = width_of(em.names, width)
+        element = em.names.element(tensor)
+        if self.packed.layout == NATURAL:
+            call, stride = "pack_rows", self.blocks.padded(count)
+        else:
+            call, stride = "pack_transposed", self.blocks.columns
+        em.line(f"{call}<T, {element}>(to, {stride}, {source}, {row_step}, {column_step}, columns, {count});")
+
+
+def _element(packed: Packed) -> str:
+    return "T" if packed.node.type == FLOAT else "int64_t"
+
+
+def element_of(packed: Packed) -> str:
+    """The C++ type of a packed operand's values."""
+    return _element(packed)
+
+
+__all__ = ["Node", "PackWriter", "element_of"]

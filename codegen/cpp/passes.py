@@ -1,0 +1,246 @@
+"""A pass -> a C++ function that one worker runs for one task: a block of rows, or all rows of a head."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+from attnc.analysis.tiles import corners
+from attnc.ir import Axis, Node
+from attnc.ir.node import FLOAT, INT
+from attnc.planning.plan import Store
+
+from ..statements import Local, Packed, Prepare, RunPass
+from .blocks import Blocks, width_of
+from .emitter import Emitter, Known, Value
+from .loops import nest_body
+from .names import Names, literal
+from .sweeps import TileWriter
+
+_MUTABLE = {"sum": "0", "prod": "1", "max": "-__builtin_inf()", "min": "__builtin_inf()"}
+
+
+class PassWriter:
+    """Writes the function of one pass; `lines` is its text."""
+
+    def __init__(self, em: Emitter, run: RunPass, stage: int, blocks: Blocks, packed: list[Packed]) -> None:
+        self.em = em
+        self.run = run
+        self.stage = stage
+        self.blocks = blocks
+        self.packed = packed
+        self.row: Axis = run.row if run.row is not None else em.graph.axis("row", em.graph.const(1))
+        self.fields: list[str] = []
+
+    @property
+    def names(self) -> Names:
+        return self.em.names
+
+    def write(self) -> list[str]:
+        em, run = self.em, self.run
+        em.line("const Context &x = *(const Context *)context;")
+        em.line(f"Scratch{self.stage} &s = *(Scratch{self.stage} *)x.scratch(sizeof(Scratch{self.stage}));")
+        em.line("int64_t full_tiles = 0, partial_tiles = 0;")
+        self._decode_task()
+        if run.owns_rows:
+            count = f"block_count({em.size(self.row.size)}, {self.blocks.rows})"
+            with em.scope(f"for (int64_t block = 0; block < {count}; ++block)", {}):
+                self._row_block()
+        else:
+            self._row_block()
+        em.line("count_tiles(x, worker, full_tiles, partial_tiles);")
+        text = em.function(f"static void stage{self.stage}(void *context, int64_t task, int worker)")
+        return [*self._scratch(), *text]
+
+    # --- tasks -------------------------------------------------------------------------------------------------
+
+    def _decode_task(self) -> None:
+        """Grid-major, so that neighbouring tasks share what was packed; blocks of rows with most tiles first."""
+        em, run = self.em, self.run
+        em.line("int64_t rest = task;")
+        if not run.owns_rows:
+            count = f"block_count({em.size(self.row.size)}, {self.blocks.rows})"
+            em.line(f"int64_t block = rest % {count}; rest /= {count};")
+            if self._is_heavier_later():
+                em.line(f"block = {count} - 1 - block;")
+        scope = em.scopes[-1]
+        for axis in reversed(run.grid):
+            name = em.fresh("g")
+            size = em.size(axis.size)
+            em.line(f"const int64_t {name} = rest % {size}; rest /= {size};")
+            em.coordinates[axis] = name
+            scope.axes |= {axis}
+            scope.bound[axis] = em.graph.index(axis)
+
+    def _is_heavier_later(self) -> bool:
+        from attnc.ir.node import walk
+
+        at = corners(self.em.graph)
+        rows = {at.first_row, at.last_row}
+        classes = self.run.tiles.classes
+        return any(n in rows for n in walk(classes.high)) and not any(n in rows for n in walk(classes.low))
+
+    def tasks(self, em: Emitter) -> str:
+        """How many tasks the stage has, spelt by an emitter of the entry."""
+        parts = [em.size(axis.size) for axis in self.run.grid]
+        if not self.run.owns_rows:
+            parts.append(f"block_count({em.size(self.row.size)}, {self.blocks.rows})")
+        return " * ".join(parts) or "1"
+
+    # --- a block of rows ---------------------------------------------------------------------------------------
+
+    def _row_block(self) -> None:
+        em, run = self.em, self.run
+        size = em.size(self.row.size)
+        em.line(f"const int64_t first_row = block * {self.blocks.rows};")
+        em.line(f"const int64_t rows = smaller({self.blocks.rows}, {size} - first_row);")
+        em.line("const int64_t last_row = first_row + rows - 1;")
+        at = corners(em.graph)
+        self._know_scalar(at.first_row, "first_row")
+        self._know_scalar(at.last_row, "last_row")
+        self._know_locals()
+        for prepare in run.prepares:
+            self._prepare(prepare)
+        self._start_accumulators()
+        self._sequential(0)
+        self._epilogue()
+
+    def _know_scalar(self, node: Node, text: str) -> None:
+        depth = self.em.depth
+        self.em.known[node] = Known(lambda em: Value(text, INT, depth))
+
+    def _know_locals(self) -> None:
+        for prepare in (*self.run.prepares, *self.run.inner_prepares):
+            self._know_local(prepare.local)
+        for local in self.run.accumulators:
+            self._know_local(local)
+
+    def _know_local(self, local: Local) -> None:
+        """A local with rows is read at row `r` of the block."""
+        kind = "T" if local.node.type == FLOAT else "int64_t"
+        stride = self.stride(local)
+        self.fields.append(f"{kind} {local.name}[{self.blocks.rows * stride}];")
+        if local.node.op == "argmax":
+            self.fields.append(f"T {local.name}_best[{self.blocks.rows}];")
+        row, widths = self.row, local.widths
+
+        def access(em: Emitter) -> Value:
+            level = em.level_of(frozenset((row, *widths)))
+            offset = f"r * {stride}" + self._width_offset(em, widths)
+            if em.lane_axis is not None and em.lane_axis in widths:
+                return em.define(local.node.type, f"load(&s.{local.name}[{offset}])", level, lanes=True)
+            return em.define(local.node.type, f"s.{local.name}[{offset}]", level)
+
+        self.em.known[local.node] = Known(access)
+
+    def _width_offset(self, em: Emitter, widths: tuple[Axis, ...]) -> str:
+        """The last width is contiguous (and padded), the others are spread out before it."""
+        text, factor = "", 1
+        for place, axis in enumerate(reversed(widths)):
+            text += f" + ({em.coordinates[axis]}) * {factor}" if factor != 1 else f" + ({em.coordinates[axis]})"
+            width = width_of(self.names, axis)
+            factor *= self.blocks.padded(width) if place == 0 else width
+        return text
+
+    def stride(self, local: Local) -> int:
+        """Values between one row of a local and the next."""
+        total = 1
+        for place, axis in enumerate(reversed(local.widths)):
+            width = width_of(self.names, axis)
+            total *= self.blocks.padded(width) if place == 0 else width
+        return total
+
+    def row_loop(self) -> AbstractContextManager[None]:
+        """`for` over the rows of the block."""
+        return self.em.scope("for (int64_t r = 0; r < rows; ++r)", {self.row: "(first_row + r)"})
+
+    def _prepare(self, prepare: Prepare) -> None:
+        em, local = self.em, prepare.local
+        stride = self.stride(local)
+        known = em.known.pop(local.node)
+        with self.row_loop():
+            self._fill_widths(local, list(local.widths), f"r * {stride}")
+        em.known[local.node] = known
+
+    def _fill_widths(self, local: Local, widths: list[Axis], offset: str) -> None:
+        from .loops import counted_loop, lane_loop
+
+        em = self.em
+        if not widths:
+            value = em.value(local.node)
+            em.line(f"s.{local.name}[r * {self.stride(local)}] = {value.text};")
+            return
+        axis = widths[0]
+        if len(widths) == 1:
+            with lane_loop(em, axis):
+                text = em.with_lanes(em.value(local.node)).text
+                place = f"r * {self.stride(local)}" + self._width_offset(em, local.widths)
+                em.line(f"store(&s.{local.name}[{place}], {text});")
+            return
+        with counted_loop(em, axis):
+            self._fill_widths(local, widths[1:], offset)
+
+    def _start_accumulators(self) -> None:
+        em = self.em
+        for local in self.run.accumulators:
+            stride = self.stride(local)
+            start = "int64_t(-1)" if local.node.op == "argmax" else self._neutral(local.node)
+            em.line(f"for (int64_t n = 0; n < rows * {stride}; ++n) s.{local.name}[n] = {start};")
+            if local.node.op == "argmax":
+                em.line(f"for (int64_t n = 0; n < rows; ++n) s.{local.name}_best[n] = T(-__builtin_inf());")
+        for number, anchor in enumerate(self.run.anchors):
+            self.fields += [f"T anchor{number}[{self.blocks.rows}];", f"T moved{number}[{self.blocks.rows}];"]
+            with self.row_loop():
+                em.line(f"s.anchor{number}[r] = {em.value(anchor).text};")
+
+    def _neutral(self, node: Node) -> str:
+        value = self.em.graph.neutral(node.op, node.type)
+        return literal(value.attribute, node.type)
+
+    # --- tiles -------------------------------------------------------------------------------------------------
+
+    def _sequential(self, place: int) -> None:
+        em, run = self.em, self.run
+        if place == len(run.sequential):
+            for prepare in run.inner_prepares:
+                self._prepare(prepare)
+            TileWriter(self).write()
+            return
+        one = run.sequential[place]
+        name = em.fresh("q")
+        low, high = em.size(one.low), em.size(one.high)
+        with em.scope(f"for (int64_t {name} = {low}; {name} < {high}; ++{name})", {one.axis: name}):
+            self._sequential(place + 1)
+
+    # --- the end of a block ------------------------------------------------------------------------------------
+
+    def _epilogue(self) -> None:
+        for store in self.run.epilogue:
+            with self.row_loop():
+                nest_body(self.em, store, self._open_axes(store))
+
+    def _open_axes(self, store: Store) -> tuple[Axis, ...]:
+        return tuple(axis for axis in store.axes if axis not in self.em.coordinates)
+
+    def _scratch(self) -> list[str]:
+        fields = [f"  alignas(64) {field}" for field in self.fields]
+        return [f"struct Scratch{self.stage} {{", *fields, "  char end;", "};"]
+
+    def pointer_to(self, packed: Packed) -> str:
+        """The block `tile` of a packed value at the current outer indices."""
+        em = self.em
+        for axis, position in packed.moves:
+            assert em.bind(axis, position), "one operand at two groups"
+        text = "0"
+        for axis in packed.outer:
+            text = f"({text} * {em.size(axis.size)} + {em.coordinates[axis]})"
+        count = f"block_count({em.size(self.run.loop.size)}, {self.blocks.columns})"
+        return f"x.{packed.name} + ({text} * {count} + tile) * {packed_block(self.names, self.blocks, packed)}"
+
+
+def packed_block(names: Names, blocks: Blocks, packed: Packed) -> int:
+    """Values in one block of a packed operand."""
+    if packed.width is None:
+        return blocks.columns
+    width = width_of(names, packed.width)
+    return blocks.columns * (blocks.padded(width) if packed.layout == "natural" else width)
+

@@ -1,0 +1,243 @@
+"""A program -> one C++ source: context, one function for each stage, and the entry that runs them in order.
+
+The entry takes one array of 64-bit words: `Arguments` says what stands where, for this source and for the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from attnc.ir import Axis, Graph, Node, Tensor
+from attnc.ir.node import FLOAT, walk
+
+from ..statements import Pack, Program, RunNest, RunPass
+from .blocks import choose_blocks
+from .emitter import Emitter
+from .names import Layout, Names, identifier
+from .nests import NestWriter
+from .packs import PackWriter, element_of
+from .passes import PassWriter
+
+FIXED = ("threads", "parallel", "scratch", "counters")
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """The words of the entry's argument, in order: fixed ones, sizes, parameters, then per tensor pointer and strides.
+
+    `parameters` pairs names with types; `tensors` pairs names with ranks.
+    """
+
+    sizes: tuple[str, ...]
+    parameters: tuple[tuple[str, str], ...]
+    tensors: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Generated C++, what to call it with, and how many stages count tiles (two counters each)."""
+
+    text: str
+    arguments: Arguments
+    stages: int
+
+
+def write_program(
+    graph: Graph,
+    program: Program,
+    compute: str,
+    widths: Mapping[str, int],
+    layouts: Mapping[str, Layout],
+    header: str,
+) -> Source:
+    """The C++ of a program. `compute` is "float" or "double"; `header` becomes comments at the top."""
+    return _ProgramWriter(graph, program, compute, widths, layouts, header).write()
+
+
+class _ProgramWriter:
+    def __init__(
+        self,
+        graph: Graph,
+        program: Program,
+        compute: str,
+        widths: Mapping[str, int],
+        layouts: Mapping[str, Layout],
+        header: str,
+    ) -> None:
+        self.graph = graph
+        self.program = program
+        self.header = header
+        temporaries = {tensor.name: len(axes) for tensor, axes in program.temporaries}
+        self.names = Names(compute, widths, layouts, temporaries)
+        self.functions: list[str] = []
+        self.steps: list[str] = []
+        self.buffers: list[tuple[str, str, list[str]]] = []
+
+    def write(self) -> Source:
+        self._temporaries()
+        number = 0
+        pending: list[Pack] = []
+        for stage in self.program.stages:
+            if isinstance(stage, Pack):
+                pending.append(stage)
+                continue
+            if isinstance(stage, RunPass):
+                self._pass(stage, number, pending)
+                pending = []
+            else:
+                self._nest(stage, number)
+            number += 1
+        arguments = self._arguments()
+        text = "\n".join([
+            *_comment(self.header), '#include "attnc_kernel.h"', "", "using namespace attnc;", "",
+            f"typedef {self.names.compute} T;", "", *self._context(arguments), "", *_SUPPORT, "", *self.functions, "",
+            *self._entry(arguments, number), "",
+        ])
+        return Source(text, arguments, number)
+
+    # --- stages ------------------------------------------------------------------------------------------------
+
+    def _emitter(self) -> Emitter:
+        return Emitter(self.graph, self.names)
+
+    def _pass(self, run: RunPass, number: int, packs: list[Pack]) -> None:
+        blocks = choose_blocks(self.names, run)
+        packed = [one for pack in packs for one in pack.packed]
+        for pack in packs:
+            for one in pack.packed:
+                writer = PackWriter(self._emitter(), pack, one, f"pack_{one.name}", blocks)
+                self.functions += writer.write()
+                self._buffer(one.name, element_of(one), writer.workspace, is_zeroed=False)
+                self._step(writer.tasks, f"pack_{one.name}")
+        pass_writer = PassWriter(self._emitter(), run, number, blocks, packed)
+        self.functions += pass_writer.write()
+        self.steps.append(f"x.stage = {number};")
+        self._step(pass_writer.tasks, f"stage{number}")
+
+    def _nest(self, nest: RunNest, number: int) -> None:
+        for place, store in enumerate(nest.stores):
+            writer = NestWriter(self._emitter(), store, f"nest{number}_{place}")
+            self.functions += writer.write()
+            self._step(writer.tasks, f"nest{number}_{place}")
+
+    def _step(self, tasks: Callable[[Emitter], str], stage: str) -> None:
+        """Runs a stage; what its number of tasks needs is computed in a block of its own."""
+        em = self._emitter()
+        em.line(f"run(x, {tasks(em)}, {stage});")
+        self.steps += em.function("")
+
+    def _buffer(self, name: str, element: str, count: Callable[[Emitter], str], is_zeroed: bool) -> None:
+        em = self._emitter()
+        call = "take_zeroed" if is_zeroed else "take"
+        size = f"({count(em)}) * (int64_t)sizeof({element})"
+        em.line(f"x.{name} = ({element} *){call}(memory[{len(self.buffers)}], {size});")
+        em.line(f"if (!x.{name}) {{ free_all(memory); return 1; }}")
+        self.buffers.append((name, element, em.function("")))
+
+    def _temporaries(self) -> None:
+        zeroed = {t.name for s in self.program.stages if isinstance(s, RunPass) for t, _ in s.zeroed}
+        for tensor, axes in self.program.temporaries:
+            element = "T" if tensor.type == FLOAT else "int64_t"
+            self._buffer(tensor.name, element, partial(_elements, axes), tensor.name in zeroed)
+
+    # --- context and entry -------------------------------------------------------------------------------------
+
+    def _roots(self) -> list[Node]:
+        from ..plan_to_statements import _nodes
+
+        roots = [node for stage in self.program.stages for node in _nodes(stage)]
+        sizes = [size for tensor in self.program.tensors for size in tensor.sizes]
+        bound = [a.size for root in roots for n in walk(root) for a in (*n.axes, *n.bound)]
+        outer = [a.size for _, axes in (*self.program.temporaries, *self.program.outputs) for a in axes]
+        grid = [a.size for s in self.program.stages if isinstance(s, RunPass) for a in (*s.grid, s.loop)]
+        return [*roots, *sizes, *bound, *outer, *grid]
+
+    def _arguments(self) -> Arguments:
+        found: dict[Node, None] = {}
+        for root in self._roots():
+            for node in walk(root):
+                if node.kind in ("size", "param"):
+                    found[node] = None
+        sizes = sorted(n.attribute for n in found if n.kind == "size" and self.names.constant(n) is None)
+        parameters = sorted(
+            (n.attribute, n.type)
+            for n in found
+            if n.kind == "param" and not n.attribute.startswith("#") and self.names.constant(n) is None
+        )
+        tensors = tuple((tensor.name, len(tensor.sizes)) for tensor in self.program.tensors)
+        return Arguments(tuple(sizes), tuple(parameters), tensors)
+
+    def _context(self, arguments: Arguments) -> list[str]:
+        lines = ["struct Context {", "  int64_t threads; parallel_function parallel; scratch_function scratch;"]
+        lines.append("  int64_t *counters; int64_t stage;")
+        lines += [f"  int64_t n_{name};" for name in arguments.sizes]
+        lines += [f"  {'T' if type == FLOAT else 'int64_t'} p_{identifier(name)};" for name, type in arguments.parameters]
+        for tensor in self.program.tensors:
+            name = self.names.tensor(tensor)[2:]
+            lines.append(f"  {self.names.element(tensor)} *{name};")
+            lines += [f"  int64_t {name}_s{dim};" for dim in range(len(tensor.sizes))]
+        for name, element, _ in self.buffers:
+            lines.append(f"  {element} *{name};")
+        for tensor, axes in self.program.temporaries:
+            lines += [f"  int64_t {tensor.name}_s{dim};" for dim in range(len(axes) - 1)]
+        return [*lines, "};"]
+
+    def _entry(self, arguments: Arguments, stages: int) -> list[str]:
+        lines = ['extern "C" int64_t attnc_run(const int64_t *a) {', "  Context x;"]
+        lines += [
+            "  x.threads = *a++; x.parallel = (parallel_function)*a++; x.scratch = (scratch_function)*a++;",
+            "  x.counters = (int64_t *)*a++; x.stage = 0;",
+        ]
+        lines += [f"  x.n_{name} = *a++;" for name in arguments.sizes]
+        for name, type in arguments.parameters:
+            lines.append(f"  x.p_{identifier(name)} = {'T(as_double(*a++))' if type == FLOAT else '*a++'};")
+        for tensor in self.program.tensors:
+            name = self.names.tensor(tensor)
+            lines.append(f"  {name} = ({self.names.element(tensor)} *)*a++;")
+            lines += [f"  {name}_s{dim} = *a++;" for dim in range(len(tensor.sizes))]
+        lines += ["  " + line for line in self._memory()]
+        lines += ["  " + line for line in self.steps]
+        lines += ["  free_all(memory);", "  return 0;", "}"]
+        return lines
+
+    def _memory(self) -> list[str]:
+        """Workspaces: one allocation each, all or none."""
+        lines = [f"Memory memory[{len(self.buffers) + 1}] = {{}};"]
+        for _, _, text in self.buffers:
+            lines += text
+        for tensor, axes in self.program.temporaries:
+            lines += self._strides(tensor, axes)
+        return lines
+
+    def _strides(self, tensor: Tensor, axes: tuple[Axis, ...]) -> list[str]:
+        em = self._emitter()
+        for dim in range(len(axes) - 2, -1, -1):
+            after = f" * x.{tensor.name}_s{dim + 1}" if dim < len(axes) - 2 else ""
+            em.line(f"x.{tensor.name}_s{dim} = {em.size(axes[dim + 1].size)}{after};")
+        return em.function("")
+
+
+def _elements(axes: tuple[Axis, ...], em: Emitter) -> str:
+    return " * ".join(em.size(axis.size) for axis in axes) or "1"
+
+
+def _comment(text: str) -> list[str]:
+    """Line comments that nothing in the text can end: every line gets its own slashes, odd characters are escaped."""
+    out = []
+    for line in text.split("\n"):
+        safe = "".join(ch if ch.isprintable() and ord(ch) < 127 else f"<{ord(ch):x}>" for ch in line)
+        out.append("// " + safe.replace("\\", "/").replace("??", "? ?"))
+    return [*out, ""]
+
+
+_SUPPORT = [
+    "static inline void run(Context &x, int64_t tasks, task_function stage) {",
+    "  x.parallel(tasks, (int)x.threads, stage, &x);",
+    "}",
+    "static inline void count_tiles(const Context &x, int worker, int64_t full, int64_t partial) {",
+    "  (void)worker;",
+    "  if (x.counters) add_counts(x.counters + 2 * x.stage, full, partial);",
+    "}",
+]

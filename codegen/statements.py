@@ -1,0 +1,184 @@
+"""The statement tree: what a kernel does, step by step, before any spelling.
+
+A program is a list of stages. Inside a pass, values live in locals whose dimensions are blocks of the pass's row and
+looped axes and widths; nodes of the graph say what is computed, and `known` locals stand for nodes already computed.
+Nothing here is decided: every choice was the plan's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from attnc.analysis.tiles import TileClasses
+from attnc.ir import Axis, Node, Tensor
+from attnc.planning.plan import Rescale, Sequential, Store
+
+PANEL, NATURAL, VECTOR = "panel", "natural", "vector"
+
+
+@dataclass(frozen=True)
+class Local:
+    """A block of values of one worker: `rows`/`columns` say whether it has the row and the looped dimension."""
+
+    name: str
+    node: Node
+    rows: bool
+    columns: bool
+    widths: tuple[Axis, ...] = ()
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Values along the looped axis, prepared once for all blocks of rows that use them.
+
+    panel: features by looped index within a block (for contractions over features); natural: looped index by features
+    (for sums over the looped axis); vector: one value for each looped index. `node` is what is packed, for each index
+    of `outer`; the pass reads it as `read_as`, with some outer axes at other positions (`moves`).
+    """
+
+    name: str
+    node: Node
+    layout: str
+    outer: tuple[Axis, ...]
+    width: Axis | None
+    read_as: Node
+    moves: tuple[tuple[Axis, Node], ...] = ()
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Stage: fills packed values, in parallel over their outer axes and blocks of the looped axis."""
+
+    loop: Axis
+    packed: tuple[Packed, ...]
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Computes a local once for a block of rows."""
+
+    local: Local
+
+
+@dataclass(frozen=True)
+class Contract:
+    """tile[row, loop] = Σ over the width of left[row, width] · right[width, loop]."""
+
+    tile: Local
+    left: Local
+    right: Packed
+
+
+@dataclass(frozen=True)
+class Follow:
+    """Moves accumulators to where their anchors are now: `scaled` are multiplied by the same factors row by row."""
+
+    rescales: tuple[Rescale, ...]
+    scaled: tuple[Local, ...]
+
+
+@dataclass(frozen=True)
+class Fill:
+    """tile[row, loop] = node, 0 where the domain does not hold."""
+
+    tile: Local
+    domain: Node | None
+
+
+@dataclass(frozen=True)
+class Collect:
+    """accumulator[row] op= over the looped axis (or the other way round, or both) of a value, within a domain.
+
+    `widths` are gone through one index at a time. Without a local, the storage is added to: at the tile's own
+    position, or where `positions` say.
+    """
+
+    op: str
+    value: Node
+    domain: Node
+    local: Local | None = None
+    storage: Tensor | None = None
+    storage_axes: tuple[Axis, ...] = ()
+    home: str = "row"
+    widths: tuple[Axis, ...] = ()
+    positions: tuple[tuple[Axis, Node], ...] = ()
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One walk over the tile that does all of these."""
+
+    fills: tuple[Fill, ...]
+    collects: tuple[Collect, ...]
+    stores: tuple[Store, ...] = ()
+
+
+@dataclass(frozen=True)
+class Accumulate:
+    """accumulator[row, width] += Σ over the looped axis of tile · right."""
+
+    local: Local
+    tile: Local
+    right: Packed
+
+
+@dataclass(frozen=True)
+class AccumulateColumns:
+    """storage[loop, width] += Σ over rows of tile · right."""
+
+    storage: Tensor
+    storage_axes: tuple[Axis, ...]
+    tile: Local
+    right: Local
+
+
+TileStatement = Contract | Follow | Sweep | Accumulate | AccumulateColumns
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Goes through the blocks of the looped axis that the classes leave; full ones run without masks."""
+
+    loop: Axis
+    classes: TileClasses
+    body: tuple[TileStatement, ...]
+
+
+@dataclass(frozen=True)
+class RunPass:
+    """Stage: blocks of rows in parallel over the grid (or, `owns_rows`, in order within one worker)."""
+
+    row: Axis | None
+    loop: Axis
+    grid: tuple[Axis, ...]
+    owns_rows: bool
+    prepares: tuple[Prepare, ...]
+    accumulators: tuple[Local, ...]
+    anchors: tuple[Node, ...]
+    sequential: tuple[Sequential, ...]
+    inner_prepares: tuple[Prepare, ...]
+    tiles: Tiles
+    epilogue: tuple[Store, ...]
+    tile_locals: tuple[Local, ...]
+    zeroed: tuple[tuple[Tensor, tuple[Axis, ...]], ...]
+
+
+@dataclass(frozen=True)
+class RunNest:
+    """Stage: stores computed point by point, in parallel over the leading axes."""
+
+    stores: tuple[Store, ...]
+
+
+StageStatement = Pack | RunPass | RunNest
+
+
+@dataclass(frozen=True)
+class Program:
+    """All stages, and the tensors and workspaces that they use."""
+
+    stages: tuple[StageStatement, ...]
+    tensors: tuple[Tensor, ...]
+    temporaries: tuple[tuple[Tensor, tuple[Axis, ...]], ...]
+    outputs: tuple[tuple[Tensor, tuple[Axis, ...]], ...]
+    packed: tuple[tuple[Packed, Axis], ...] = field(default=())

@@ -1,0 +1,3 @@
+# ruff: noqa
+def spec():
+    x = 1 + mask(j <= i)

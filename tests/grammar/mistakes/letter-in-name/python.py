@@ -1,0 +1,4 @@
+# ruff: noqa
+def spec():
+    λ = 3
+    return λ

@@ -1,0 +1,3 @@
+# ruff: noqa
+def spec():
+    S[j + 1] = S[j]

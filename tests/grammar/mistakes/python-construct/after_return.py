@@ -1,0 +1,4 @@
+# ruff: noqa
+def spec():
+    return q
+    x = 1

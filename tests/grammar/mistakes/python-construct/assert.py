@@ -1,0 +1,3 @@
+# ruff: noqa
+def spec():
+    assert H % 2 == 0

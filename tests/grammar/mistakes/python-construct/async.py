@@ -1,0 +1,3 @@
+# ruff: noqa
+async def spec():
+    return q

@@ -1,0 +1,3 @@
+# ruff: noqa
+def spec():
+    return sum(x for x in range(3))

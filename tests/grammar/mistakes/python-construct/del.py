@@ -1,0 +1,4 @@
+# ruff: noqa
+def spec():
+    x = 1
+    del x

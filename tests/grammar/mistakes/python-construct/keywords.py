@@ -1,0 +1,3 @@
+# ruff: noqa
+def spec(**rest: int):
+    return q

@@ -1,0 +1,4 @@
+# ruff: noqa
+def spec():
+    f = lambda x: x
+    return f(q)

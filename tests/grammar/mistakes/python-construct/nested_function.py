@@ -1,0 +1,5 @@
+# ruff: noqa
+def spec():
+    def f(x):
+        return x
+    return f(q)

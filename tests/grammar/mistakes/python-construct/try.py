@@ -1,0 +1,6 @@
+# ruff: noqa
+def spec():
+    try:
+        x = 1
+    finally:
+        pass

@@ -1,0 +1,4 @@
+# ruff: noqa
+def spec():
+    x: int = 3
+    return x

@@ -1,0 +1,3 @@
+# ruff: noqa
+def spec():
+    return (y := q[i]) + y

@@ -1,0 +1,4 @@
+# ruff: noqa
+def spec():
+    while True:
+        pass

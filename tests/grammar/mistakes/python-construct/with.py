@@ -1,0 +1,4 @@
+# ruff: noqa
+def spec():
+    with open('x') as f:
+        return f

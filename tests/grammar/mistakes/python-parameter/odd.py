@@ -1,0 +1,3 @@
+# ruff: noqa
+def spec(x: list[int]):
+    mask(j <= i)

@@ -1,0 +1,3 @@
+# ruff: noqa
+def spec(x: 'H'):
+    mask(j <= i)

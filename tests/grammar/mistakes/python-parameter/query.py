@@ -1,0 +1,3 @@
+# ruff: noqa
+def spec(q, k, v):
+    mask(j <= i)

@@ -1,0 +1,4 @@
+# ruff: noqa
+def spec():
+    true = 3
+    return true

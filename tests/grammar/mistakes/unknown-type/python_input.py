@@ -1,0 +1,3 @@
+# ruff: noqa
+def spec(x: '[B, N]: integer'):
+    mask(j <= i)

@@ -1,0 +1,3 @@
+# ruff: noqa
+def spec(n: int = 1.5):
+    mask(j <= i)
