@@ -66,7 +66,7 @@ def run(found: Scan, start: str) -> Any:
 
     state: Any = _lark().parse_interactive(start=start)
     for number, token in enumerate(found.tokens):
-        if token.type == "NAME" and SOFT.get(token.text) in state.choices():
+        if token.text in SOFT and SOFT[token.text] in state.choices():
             token.type = SOFT[token.text]
         try:
             result = state.feed_token(token)

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..ir import Axis, Graph, Node, Tensor
-from ..ir.axis import in_order
 from ..ir.node import FLOAT, walk
 from ..ir.rewrite import Rewriter
 from ..ir.roles import Roles
@@ -201,7 +200,7 @@ class _Chooser:
         for saved in self.kept:
             if saved.node is value:
                 return self._read(saved)
-        axes = in_order(value.axes)
+        axes = self.roles.memory_order(value.axes)
         tensor = Tensor(f"kept{len(self.kept)}", tuple(axis.size for axis in axes), value.type, "saved")
         saved = Saved(tensor, value, axes)
         self.kept.append(saved)

@@ -37,6 +37,17 @@ class Roles:
         """Those of one role, in order."""
         return tuple(sorted((a for a in axes if self.of(a) == role), key=lambda a: a.number))
 
+    def memory_order(self, axes: Iterable[Axis]) -> tuple[Axis, ...]:
+        """How a value lies in memory: batch and heads, lengths, features."""
+        ranks = {OUTER: 0, LENGTH: 1, WIDTH: 2}
+
+        def place(axis: Axis) -> tuple[int, str, int]:
+            role = self.of(axis)
+            name = str(axis.size.attribute) if role == OUTER else ""
+            return ranks[role], {"B": "0", "H": "1", "G": "2"}.get(name, name), axis.number
+
+        return tuple(sorted(axes, key=place))
+
     def holds_statistic(self, root: Node) -> bool:
         """Whether a value contains a reduction over a length or an outer axis."""
         return any(

@@ -160,7 +160,7 @@ class PassBuilder:
         told by the head."""
         kept = accumulator.node.axes
         known = {group for head, (group, _) in self.heads.items() if head in kept}
-        return in_order(kept | frozenset(axis for axis in self.grid if axis not in known))
+        return self.roles.memory_order((kept | frozenset(self.grid)) - known)
 
     def _sequential(self, accumulators: list[Accumulator], stores: tuple[Store, ...]) -> tuple[Sequential, ...]:
         graph = self.graph

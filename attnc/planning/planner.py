@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..ir import Axis, Graph, Node, Tensor
-from ..ir.axis import in_order
 from ..ir.rewrite import Rewriter, substitute
 from ..ir.roles import LENGTH, OUTER, Roles
 from .levels import Group, Schedule, schedule
@@ -162,7 +161,7 @@ class _Planner:
         return self.graph.reduce("sum", extra, read) if extra else read
 
     def _temporary(self, node: Node) -> tuple[Tensor, tuple[Axis, ...]]:
-        axes = in_order(node.axes)
+        axes = self.roles.memory_order(node.axes)
         return self._new_temporary(axes, node.type), axes
 
     def _new_temporary(self, axes: tuple[Axis, ...], type: str) -> Tensor:

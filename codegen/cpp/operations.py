@@ -147,8 +147,8 @@ def _product_text(em: Emitter, node: Node, args: list[Value], lanes: bool) -> st
     head = " * ".join(scalars)
     if not lanes:
         return f"({head})"
-    if head and len(scalars) > 1:
-        head = f"({head})"
+    if head and scalars != [a.text for a in args if not a.lanes] or len(scalars) > 1:
+        head = em.define(FLOAT, head, max(a.level for a in args if not a.lanes)).text
     if not vectors:
         return f"splat<T>({head})"
     return f"({head} * {' * '.join(vectors)})" if head else f"({' * '.join(vectors)})"

@@ -16,7 +16,7 @@ from .strategies import expressions, files
 
 LANGUAGE = sorted((Path(__file__).parent / "language").glob("*.attn"))
 LAYOUT = Path(__file__).parent / "layout"
-relaxed = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+relaxed = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @given(files())

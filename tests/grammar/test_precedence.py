@@ -108,7 +108,7 @@ def as_python(text):
 
 
 @given(texts)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_same_tree_as_python(text):
     assert outcome(parse_expression, text) == outcome(as_python, text)
 
