@@ -58,6 +58,9 @@ def _nodes(stage: StageStatement) -> list[Node]:
     return out
 
 
+Moves = tuple[tuple[Axis, Node], ...]
+
+
 class _PassStatements:
     """Builds the statements of one pass."""
 
@@ -172,9 +175,9 @@ class _PassStatements:
         """Finds what a tile value needs beforehand: contractions, packed values, row locals."""
         out: list[TileStatement] = []
         seen: set[Node] = set()
-        stack = [root]
+        stack: list[tuple[Node, Moves]] = [(root, ())]
         while stack:
-            node = stack.pop()
+            node, moves = stack.pop()
             if node in seen or node in self.accumulators or node in self.tiles:
                 continue
             seen.add(node)
@@ -185,9 +188,10 @@ class _PassStatements:
                 self._row_local(node, tuple(a for a in in_order(node.axes) if self._is_width(a)))
             elif in_tiles and self._is_column_value(node):
                 width = next((a for a in in_order(node.axes) if self._is_width(a)), None)
-                self._pack(node, PANEL if width is not None else VECTOR, width)
+                self._pack(node, PANEL if width is not None else VECTOR, width, moves)
             else:
-                stack.extend(reversed(node.args))
+                inner = tuple(zip(node.attribute, node.args[1:])) if node.kind == "at" else ()
+                stack.extend((arg, inner or moves) for arg in reversed(node.args))
         return out
 
     def _is_width(self, axis: Axis) -> bool:
@@ -229,10 +233,11 @@ class _PassStatements:
             self.row_locals[node] = Local(f"rows{len(self.row_locals)}", node, True, False, widths)
         return self.row_locals[node]
 
-    def _pack(self, node: Node, layout: str, width: Axis | None) -> Packed:
+    def _pack(self, node: Node, layout: str, width: Axis | None, moves: Moves = ()) -> Packed:
+        """`moves` are positions of outer axes that an enclosing re-read fixes."""
         key = (node, layout)
         if key not in self.packed:
-            inner, moves = node, tuple[tuple[Axis, Node], ...]()
+            inner = node
             if node.kind == "at" and all(self.roles.of(axis) == OUTER for axis in node.attribute):
                 inner, moves = node.args[0], tuple(zip(node.attribute, node.args[1:]))
             outer = tuple(a for a in in_order(inner.axes) if a not in (self.made.loop, width))

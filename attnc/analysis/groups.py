@@ -24,7 +24,8 @@ def _lift(graph: Graph, node: Node) -> Node:
     others = [arg for arg in node.args if arg.kind != "at"]
     if any(arg.axes & (moved | frozenset(shared[0].attribute)) for arg in others) or moved & frozenset(node.bound):
         return node
-    if any(arg.args[0].axes & moved for arg in shared):
+    inside = frozenset().union(*(arg.args[0].axes for arg in shared))
+    if inside & moved or any(not arg.axes <= inside for arg in others):
         return node
     inner = rebuild(graph, node, tuple(arg.args[0] if arg.kind == "at" else arg for arg in node.args))
     return graph.at(inner, shared[0].attribute, shared[0].args[1:])

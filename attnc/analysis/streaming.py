@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..ir import Graph, Node
+from ..ir.algebra import is_nonnegative
 from ..ir.node import walk
 from .weights import ADD, MUL, STILL, Weights
 
@@ -55,7 +56,7 @@ def _anchors(statistic: Node, running: frozenset[Node]) -> list[Node]:
 
 def _move(graph: Graph, statistic: Node, anchor: Node) -> Move | None:
     wanted = MUL if statistic.op == "sum" else ADD
-    for kind in (ADD, MUL):
+    for kind in (ADD, MUL) if is_nonnegative(anchor) else (ADD,):
         weight = Weights(graph, anchor, kind)(statistic.body)
         if weight is None:
             continue

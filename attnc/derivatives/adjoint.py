@@ -1,8 +1,8 @@
 """Adjoints: sums of (space, domain, value) terms rather than values with zeros, which keeps empty rows free of NaN.
 
-A term of a node x stands for Σ over `space` minus the axes of x, where the domain holds, of `value`. A node below
-which nothing is reduced keeps its terms unreduced, so that the gradient of an input becomes one sum; elsewhere sums
-are taken at once, which keeps contractions apart.
+A term of a node x stands for Σ over `space` minus the axes of x, where the domain holds, of `value`. What is read, and
+pointwise values that batches or heads share, keep their terms unreduced, so that the gradient of an input becomes one
+sum; elsewhere sums are taken at once, which keeps contractions apart.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from ..diagnostics import Diagnostic, Label, Mistake, Span
 from ..ir import Axis, Node
 from ..ir.primitives import PRIMITIVES
 from ..ir.rewrite import substitute
+from .adjoint import sum_term
 
 if TYPE_CHECKING:
     from .vjp import _Reverse
@@ -64,7 +65,8 @@ def _at(reverse: _Reverse, node: Node, space: Space, domain: Node, value: Node) 
     for axis, position in zip(node.attribute, node.args[1:]):
         equal = graph.equal_zero(graph.sub(position, graph.index(axis)))
         space, domain = space | {axis}, graph.all(domain, equal)
-    reverse.push(node.args[0], space, domain, value)
+    kept = node.args[0].axes
+    reverse.push(node.args[0], *sum_term(graph, kept, space, domain, value, reverse.forward))
 
 
 def _reduce(reverse: _Reverse, node: Node, space: Space, domain: Node, value: Node) -> None:

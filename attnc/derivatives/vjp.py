@@ -13,7 +13,7 @@ from ..ir import Axis, Graph, Node, Tensor
 from ..ir.logic import conjuncts
 from ..ir.node import FLOAT, reachable
 from ..ir.rewrite import substitute
-from ..ir.roles import LENGTH, WIDTH, Roles
+from ..ir.roles import LENGTH, OUTER, WIDTH, Roles
 from .adjoint import Adjoint, is_plain, sum_term
 from .rules import RULES
 
@@ -77,9 +77,15 @@ class _Reverse:
         """Adds a term to the adjoint of a node."""
         if node not in self.needed or value.is_const(0.0):
             return
-        if not is_plain(node):
+        if not self._waits(node, space):
             space, domain, value = sum_term(self.graph, node.axes, space, domain, value, self.forward)
         self.adjoints.setdefault(node, Adjoint()).add(space, domain, value)
+
+    def _waits(self, node: Node, space: frozenset[Axis]) -> bool:
+        """Whether terms stay unreduced: at what is read, and at pointwise values shared by batches or heads."""
+        if node.kind == "read":
+            return True
+        return all(self.roles.of(axis) == OUTER for axis in space - node.axes) and is_plain(node)
 
     def _spread(self, node: Node) -> None:
         for space, domain, value in self.adjoints.pop(node).summed(self.graph):
@@ -124,9 +130,15 @@ class _Reverse:
         inside = graph.all(
             graph.compare(">=", position, graph.const(0)), graph.compare("<", position, axis.size)
         )
-        value = substitute(graph, value, {axis: position})
-        domain = substitute(graph, graph.all(*conjuncts(domain)), {axis: position})
+        value = self._moved(value, axis, position)
+        domain = graph.all(*(self._moved(condition, axis, position) for condition in conjuncts(domain)))
         return (space - {axis}) | {target}, graph.all(domain, inside), value
+
+    def _moved(self, value: Node, axis: Axis, position: Node) -> Node:
+        """A value at another position; where it holds a statistic, that one is read there, not computed again."""
+        if axis in value.axes and self.roles.holds_statistic(value):
+            return self.graph.at(value, (axis,), (position,))
+        return substitute(self.graph, value, {axis: position})
 
     def _solvable(
         self, form: Node, space: frozenset[Axis], domain: Node, value: Node
@@ -135,16 +147,18 @@ class _Reverse:
         graph = self.graph
         if not form.is_sum or len(self.roles.axes(value.axes | domain.axes, LENGTH)) > 1:
             return None
-        for coefficient, term in zip(form.attribute[0], form.args):
+        terms = sorted(zip(form.attribute[0], form.args), key=lambda item: self._is_width(item[1]))
+        for coefficient, term in terms:
             axis = term.attribute if term.kind == "index" else None
-            if axis is None or axis not in space or abs(coefficient) != 1 or axis.size is None:
-                continue
-            if self.roles.of(axis) != WIDTH and self.roles.holds_statistic(value):
+            if axis is None or axis not in space or abs(coefficient) != 1:
                 continue
             rest = graph.add(form, graph.scale(-coefficient, term))
             if axis not in rest.axes:
                 return axis, graph.scale(-coefficient, rest)
         return None
+
+    def _is_width(self, index: Node) -> bool:
+        return index.kind == "index" and self.roles.of(index.attribute) == WIDTH
 
     def _parts(self, tensor: Tensor) -> tuple[Part, ...]:
         found = self.found[tensor]

@@ -168,6 +168,27 @@ def is_positive(node: Node) -> bool:
     return False
 
 
+def is_nonnegative(node: Node) -> bool:
+    """Proved >= 0 by its form alone."""
+    if is_positive(node):
+        return True
+    if node.kind == "reduce":
+        return node.op in ("sum", "prod") and is_nonnegative(node.body)
+    if node.kind in ("guard", "stop", "at"):
+        return is_nonnegative(node.args[1 if node.kind == "guard" else 0])
+    if node.kind == "map":
+        if node.op in ("abs", "relu", "softplus"):
+            return True
+        if node.op == "mul":
+            return all(e == int(e) and e % 2 == 0 or is_nonnegative(a) for a, e in zip(node.args, node.attribute))
+        if node.op == "add":
+            coefficients, constant = node.attribute
+            return constant >= 0 and all(c > 0 and is_nonnegative(arg) for c, arg in zip(coefficients, node.args))
+        if node.op in ("max", "finite_or"):
+            return any(is_nonnegative(arg) for arg in node.args[:1]) or all(is_nonnegative(arg) for arg in node.args)
+    return False
+
+
 def _lead(node: Node) -> Any:
     return node.attribute[0][0]
 

@@ -89,6 +89,8 @@ def is_finite(node: Node) -> bool:
             return _all_finite(node)
     if node.kind in ("guard", "stop"):
         return is_finite(node.args[-1])
+    if node.kind == "at":
+        return is_finite(node.args[0])
     return False
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..analysis.streaming import Move
+from ..analysis.weights import MUL
 from ..analysis.tiles import TileClasses, classify
 from ..ir import Axis, Graph, Node
 from ..ir.axis import in_order
@@ -81,7 +82,8 @@ class PassBuilder:
                     return graph.index(head[0])
             return part
 
-        return Rewriter(graph, visit=visit, replaced={one: one for one in keep})(node)
+        own = {one for one in walk(node) if frozenset(one.bound) & self.heads.keys()}
+        return Rewriter(graph, visit=visit, replaced={one: one for one in keep | own})(node)
 
     # --- building ----------------------------------------------------------------------------------------------
 
@@ -130,11 +132,11 @@ class PassBuilder:
         domain = graph.all(*(c for c in conjuncts(domain) if c not in gone and group_of(c) is None))
         positions = tuple((axis, position_of(graph, axis, condition)) for axis, condition in scattered_to)
         widths = self._widths(node, positions)
-        home = self._home(node)
+        home = FREE if positions else self._home(node)
         terms = make_terms(graph, node.op, body, home, self.row, self.loop, widths, bool(positions))
         swap = Rewriter(graph, replaced=final)
         rescales = tuple(
-            Rescale(self.settle_groups(swap(m.anchor), frozenset(final.values())), m.by, node.op != "sum")
+            Rescale(self.settle_groups(swap(m.anchor), frozenset(final.values())), m.by, node.op != "sum", m.kind == MUL)
             for m in moves
         )
         return Accumulator(node, node.op, home, domain, terms, widths, phase, rescales, positions)
@@ -171,8 +173,8 @@ class PassBuilder:
             used |= {a for a in store.node.axes if self._is_outer(a)}
         scattered_axes = {axis for a in accumulators for axis, _ in a.scattered}
         out = []
-        for axis in in_order(frozenset(used - set(self.grid) - scattered_axes)):
-            if axis in self.heads and self.heads[axis][0] in self.grid:
+        for axis in sorted(used - set(self.grid) - scattered_axes, key=lambda a: (a in self.heads, a.number)):
+            if axis in self.heads:
                 group, count = self.heads[axis]
                 low = graph.mul(graph.index(group), count)
                 out.append(Sequential(axis, low, graph.add(low, count)))

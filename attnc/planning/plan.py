@@ -29,11 +29,15 @@ class Store:
 
 @dataclass(frozen=True)
 class Rescale:
-    """When `anchor` moves by the shift symbol, the accumulator is multiplied by (or, `adds`, increased by) `by`."""
+    """When `anchor` moves by the shift symbol, the accumulator is multiplied by (or, `adds`, increased by) `by`.
+
+    The shift is new - old, or, where the anchor moves by a factor (`in_logs`), log(new / old).
+    """
 
     anchor: Node
     by: Node
     adds: bool = False
+    in_logs: bool = False
 
 
 @dataclass(frozen=True)

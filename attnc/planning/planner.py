@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..ir import Axis, Graph, Node, Tensor
+from ..ir.node import walk
 from ..ir.rewrite import Rewriter, substitute
 from ..ir.roles import LENGTH, OUTER, Roles
 from .levels import Group, Schedule, schedule
@@ -136,6 +137,8 @@ class _Planner:
         below = direct_statistics([target.node], self.roles)
         own = [s for s in below if s in renamed]
         if not own or not all(s in self.available or builder.nodes.get(renamed.get(s, s)) in in_rows for s in below):
+            return False
+        if any(part.kind == "at" and set(own) & set(walk(part)) for part in walk(target.node)):
             return False
         outer = frozenset(self.roles.axes(target.node.axes, OUTER)) | frozenset(
             self.roles.axes(target.node.axes, LENGTH)

@@ -32,12 +32,16 @@ class Value:
 class Scope:
     """A loop body (or the function's) under construction: the axes it fixes and what was computed in it."""
 
-    axes: frozenset[Axis]
+    coordinates: dict[Axis, str]
     lines: list[str] = field(default_factory=list)
     values: dict[Node, Value] = field(default_factory=dict)
     lane_axis: Axis | None = None
     valid: str | None = None
     bound: dict[Axis, Node] = field(default_factory=dict)
+
+    def fixes(self, axes: frozenset[Axis]) -> bool:
+        """Whether this scope fixes one of these axes."""
+        return any(axis in self.coordinates for axis in axes)
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,7 @@ class Emitter:
         self.graph = graph
         self.names = names
         self.intervals = intervals or Intervals()
-        self.scopes: list[Scope] = [Scope(frozenset())]
-        self.coordinates: dict[Axis, str] = {}
+        self.scopes: list[Scope] = [Scope({})]
         self.known: dict[Node, Known] = {}
         self.counter = 0
 
@@ -67,12 +70,23 @@ class Emitter:
 
     @property
     def lane_axis(self) -> Axis | None:
-        return next((scope.lane_axis for scope in reversed(self.scopes) if scope.lane_axis is not None), None)
+        scope = self._lane_scope()
+        return scope.lane_axis if scope is not None else None
+
+    def _lane_scope(self) -> Scope | None:
+        """The loop over lanes, unless a deeper loop goes through the same axis again, index by index."""
+        for depth in range(len(self.scopes) - 1, -1, -1):
+            axis = self.scopes[depth].lane_axis
+            if axis is not None:
+                again = any(axis in scope.coordinates for scope in self.scopes[depth + 1 :])
+                return None if again else self.scopes[depth]
+        return None
 
     @property
     def valid(self) -> str | None:
         """How many lanes hold something, where that may be fewer than all."""
-        return next((scope.valid for scope in reversed(self.scopes) if scope.lane_axis is not None), None)
+        scope = self._lane_scope()
+        return scope.valid if scope is not None else None
 
     def line(self, text: str) -> None:
         self.scopes[-1].lines.append(text)
@@ -86,14 +100,9 @@ class Emitter:
         self, header: str, axes: dict[Axis, str], lane_axis: Axis | None = None, valid: str | None = None
     ) -> Iterator[None]:
         """A block `header { … }` in which these axes have coordinates; along a lane axis, that of lane 0."""
-        shadowed = {axis: self.coordinates[axis] for axis in axes if axis in self.coordinates}
-        self.coordinates.update(axes)
-        self.scopes.append(Scope(frozenset(axes), lane_axis=lane_axis, valid=valid))
+        self.scopes.append(Scope(dict(axes), lane_axis=lane_axis, valid=valid))
         yield
         inner = self.scopes.pop()
-        for axis in (*axes, *inner.bound):
-            del self.coordinates[axis]
-        self.coordinates.update(shadowed)
         self.line(header + " {")
         self.scopes[-1].lines += ["  " + text for text in inner.lines]
         self.line("}")
@@ -111,28 +120,38 @@ class Emitter:
         level = 0
         missing = set(axes)
         for depth, scope in enumerate(self.scopes):
-            if missing & scope.axes:
+            if scope.fixes(axes):
                 level = depth
-                missing -= scope.axes
-        assert not missing - self.coordinates.keys(), f"no loop over {sorted(a.name for a in missing)}"
+                missing -= scope.coordinates.keys()
+        assert not missing, f"no loop over {sorted(a.name for a in missing)}"
         return level
+
+    def coordinate(self, axis: Axis) -> str:
+        """The current index along an axis (along the lane axis: of lane 0)."""
+        return next(scope.coordinates[axis] for scope in reversed(self.scopes) if axis in scope.coordinates)
+
+    def has_coordinate(self, axis: Axis) -> bool:
+        return any(axis in scope.coordinates for scope in self.scopes)
+
+    def fix(self, axis: Axis, name: str) -> None:
+        """Gives an axis an index for the rest of the current scope."""
+        self.scopes[-1].coordinates[axis] = name
 
     def bind(self, axis: Axis, position: Node) -> bool:
         """Fixes an axis that no loop runs over at a position, for the rest of the scope that knows the position;
         False where it is fixed otherwise already."""
-        for scope in self.scopes:
+        for scope in reversed(self.scopes):
             if axis in scope.bound:
                 return scope.bound[axis] is position
-        if axis in self.coordinates:
-            return self.graph.index(axis) is position
+            if axis in scope.coordinates:
+                return self.graph.index(axis) is position
         value = self.value(position)
         assert not value.lanes, "a group that varies within a vector"
         name = self.fresh("at")
         scope = self.scopes[value.level]
         scope.lines.append(f"const int64_t {name} = {value.text};")
-        scope.axes |= {axis}
+        scope.coordinates[axis] = name
         scope.bound[axis] = position
-        self.coordinates[axis] = name
         return True
 
     def function(self, header: str) -> list[str]:
@@ -147,6 +166,8 @@ class Emitter:
         for scope in reversed(self.scopes):
             if node in scope.values:
                 return scope.values[node]
+            if scope.fixes(node.axes):
+                break
         value = self._compute(node)
         self.scopes[value.level].values[node] = value
         return value

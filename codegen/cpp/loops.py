@@ -37,10 +37,12 @@ def reduction_loop(em: Emitter, node: Node) -> Value:
 
 
 def _can_use_lanes(em: Emitter, node: Node) -> bool:
-    """Lanes along the last axis: only where nothing inside has to be scalar."""
+    """Lanes along the last axis: where it is a width, and nothing inside has to be scalar."""
     from attnc.ir.node import walk
 
     axis = node.attribute[-1]
+    if em.constant(axis.size) is None:
+        return False
     for part in walk(node.body):
         if axis in part.axes and (part.kind == "opaque" or part.op == "argmax"):
             return False
@@ -111,7 +113,7 @@ def _argmax_loop(em: Emitter, node: Node) -> Value:
     (axis,) = node.attribute
     with counted_loop(em, axis):
         body, domain = em.value(node.body), em.value(node.domain)
-        index = em.coordinates[axis]
+        index = em.coordinate(axis)
         em.line(f"if ({domain.text} && ({place} < 0 || {body.text} > {best})) {{ {best} = {body.text}; {place} = {index}; }}")
     return Value(place, INT, level)
 

@@ -35,13 +35,10 @@ class NestWriter:
         em.line(f"const int64_t stop = smaller((task + 1) * {_POINTS_PER_TASK}, {total});")
         with em.scope(f"for (int64_t point = task * {_POINTS_PER_TASK}; point < stop; ++point)", {}):
             em.line("int64_t rest = point;")
-            scope = em.scopes[-1]
             for axis in reversed(self.leading):
                 name, size = em.fresh("g"), em.size(axis.size)
                 em.line(f"const int64_t {name} = rest % {size}; rest /= {size};")
-                em.coordinates[axis] = name
-                scope.axes |= {axis}
-                scope.bound[axis] = em.graph.index(axis)
+                em.fix(axis, name)
             nest_body(em, self.store, self.store.axes[-1:])
 
     def tasks(self, em: Emitter) -> str:

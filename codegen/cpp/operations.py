@@ -34,7 +34,7 @@ def _size(em: Emitter, node: Node) -> Value:
 def _index(em: Emitter, node: Node) -> Value:
     axis: Axis = node.attribute
     level = em.level_of(node.axes)
-    base = em.coordinates[axis]
+    base = em.coordinate(axis)
     if em.scopes[level].lane_axis is axis:
         text = f"(splat_ints<T>((int32_t)({base})) + iota<T>())"
         return em.define(INT, text, level, lanes=True)

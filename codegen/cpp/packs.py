@@ -41,14 +41,11 @@ class PackWriter:
 
     def _decode_outer(self) -> None:
         em = self.em
-        scope = em.scopes[-1]
         for axis in reversed(self.packed.outer):
             name = em.fresh("g")
             size = em.size(axis.size)
             em.line(f"const int64_t {name} = rest % {size}; rest /= {size};")
-            em.coordinates[axis] = name
-            scope.axes |= {axis}
-            scope.bound[axis] = em.graph.index(axis)
+            em.fix(axis, name)
 
     def tasks(self, em: Emitter) -> str:
         """How many tasks the stage has, spelt by an emitter of the entry."""
@@ -91,7 +88,7 @@ class PackWriter:
         stride = self.blocks.padded(width_of(em.names, width))
         with em.scope("for (int64_t c = 0; c < columns; ++c)", {self.loop: "(first + c)"}), lane_loop(em, width):
             text = em.with_lanes(em.value(self.packed.node)).text
-            em.line(f"store({target} + c * {stride} + {em.coordinates[width]}, {text});")
+            em.line(f"store({target} + c * {stride} + {em.coordinate(width)}, {text});")
 
     def _panel(self) -> None:
         em, width = self.em, self.packed.width

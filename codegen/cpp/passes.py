@@ -62,14 +62,11 @@ class PassWriter:
             em.line(f"int64_t block = rest % {count}; rest /= {count};")
             if self._is_heavier_later():
                 em.line(f"block = {count} - 1 - block;")
-        scope = em.scopes[-1]
         for axis in reversed(run.grid):
             name = em.fresh("g")
             size = em.size(axis.size)
             em.line(f"const int64_t {name} = rest % {size}; rest /= {size};")
-            em.coordinates[axis] = name
-            scope.axes |= {axis}
-            scope.bound[axis] = em.graph.index(axis)
+            em.fix(axis, name)
 
     def _is_heavier_later(self) -> bool:
         from attnc.ir.node import walk
@@ -97,9 +94,10 @@ class PassWriter:
         at = corners(em.graph)
         self._know_scalar(at.first_row, "first_row")
         self._know_scalar(at.last_row, "last_row")
-        self._know_locals()
         for prepare in run.prepares:
             self._prepare(prepare)
+        for local in run.accumulators:
+            self._know_local(local)
         self._start_accumulators()
         self._sequential(0)
         self._epilogue()
@@ -107,12 +105,6 @@ class PassWriter:
     def _know_scalar(self, node: Node, text: str) -> None:
         depth = self.em.depth
         self.em.known[node] = Known(lambda em: Value(text, INT, depth))
-
-    def _know_locals(self) -> None:
-        for prepare in (*self.run.prepares, *self.run.inner_prepares):
-            self._know_local(prepare.local)
-        for local in self.run.accumulators:
-            self._know_local(local)
 
     def _know_local(self, local: Local) -> None:
         """A local with rows is read at row `r` of the block."""
@@ -136,7 +128,7 @@ class PassWriter:
         """The last width is contiguous (and padded), the others are spread out before it."""
         text, factor = "", 1
         for place, axis in enumerate(reversed(widths)):
-            text += f" + ({em.coordinates[axis]}) * {factor}" if factor != 1 else f" + ({em.coordinates[axis]})"
+            text += f" + ({em.coordinate(axis)}) * {factor}" if factor != 1 else f" + ({em.coordinate(axis)})"
             width = width_of(self.names, axis)
             factor *= self.blocks.padded(width) if place == 0 else width
         return text
@@ -154,12 +146,11 @@ class PassWriter:
         return self.em.scope("for (int64_t r = 0; r < rows; ++r)", {self.row: "(first_row + r)"})
 
     def _prepare(self, prepare: Prepare) -> None:
-        em, local = self.em, prepare.local
-        stride = self.stride(local)
-        known = em.known.pop(local.node)
+        """Fills a row local; from then on its node is read from there."""
+        local = prepare.local
         with self.row_loop():
-            self._fill_widths(local, list(local.widths), f"r * {stride}")
-        em.known[local.node] = known
+            self._fill_widths(local, list(local.widths), f"r * {self.stride(local)}")
+        self._know_local(local)
 
     def _fill_widths(self, local: Local, widths: list[Axis], offset: str) -> None:
         from .loops import counted_loop, lane_loop
@@ -219,7 +210,7 @@ class PassWriter:
                 nest_body(self.em, store, self._open_axes(store))
 
     def _open_axes(self, store: Store) -> tuple[Axis, ...]:
-        return tuple(axis for axis in store.axes if axis not in self.em.coordinates)
+        return tuple(axis for axis in store.axes if not self.em.has_coordinate(axis))
 
     def _scratch(self) -> list[str]:
         fields = [f"  alignas(64) {field}" for field in self.fields]
@@ -229,10 +220,12 @@ class PassWriter:
         """The block `tile` of a packed value at the current outer indices."""
         em = self.em
         for axis, position in packed.moves:
+            if axis not in packed.outer:
+                continue
             assert em.bind(axis, position), "one operand at two groups"
         text = "0"
         for axis in packed.outer:
-            text = f"({text} * {em.size(axis.size)} + {em.coordinates[axis]})"
+            text = f"({text} * {em.size(axis.size)} + {em.coordinate(axis)})"
         count = f"block_count({em.size(self.run.loop.size)}, {self.blocks.columns})"
         return f"x.{packed.name} + ({text} * {count} + tile) * {packed_block(self.names, self.blocks, packed)}"
 

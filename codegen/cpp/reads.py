@@ -126,14 +126,14 @@ def _affine(em: Emitter, position: Node) -> tuple[str, int] | None:
     assert axis is not None
     own = em.graph.index(axis)
     if position is own:
-        return em.coordinates[axis], 1
+        return em.coordinate(axis), 1
     if not position.is_sum:
         return None
     coefficients = dict(zip(position.args, position.attribute[0]))
     if own not in coefficients or any(axis in term.axes for term in coefficients if term is not own):
         return None
     parts = [f"int64_t({c}) * {em.value(t).text}" for t, c in coefficients.items() if t is not own]
-    lead = f"int64_t({coefficients[own]}) * ({em.coordinates[axis]})"
+    lead = f"int64_t({coefficients[own]}) * ({em.coordinate(axis)})"
     return " + ".join([lead, *parts, str(position.attribute[1])]), coefficients[own]
 
 

@@ -100,7 +100,7 @@ class TileWriter:
         def access(inner: Emitter) -> Value:
             axes = frozenset((loop,)) | (frozenset((packed.width,)) if packed.width is not None else frozenset())
             level = inner.level_of(axes)
-            place = "c" if packed.width is None else f"({inner.coordinates[packed.width]}) * {columns} + c"
+            place = "c" if packed.width is None else f"({inner.coordinate(packed.width)}) * {columns} + c"
             if node.type == FLOAT:
                 return inner.define(FLOAT, f"load({pointer} + {place})", level, lanes=True)
             text = f"load_longs<T, int64_t>({pointer} + {place})"
@@ -190,7 +190,9 @@ class TileWriter:
                 number = self.owner.run.anchors.index(rescale.anchor)
                 new = em.value(rescale.anchor).text
                 em.line(f"s.moved{number}[r] = {new};")
-                shifted = em.define(FLOAT, f"{new} - s.anchor{number}[r]", em.depth)
+                old = f"s.anchor{number}[r]"
+                moved = f"log({new} / {old})" if rescale.in_logs else f"{new} - {old}"
+                shifted = em.define(FLOAT, moved, em.depth)
                 em.known[shift(em.graph)] = Known(lambda inner, text=shifted: text)  # type: ignore[misc]
                 em.scopes[-1].values.pop(rescale.by, None)
                 parts.append(f"finite_or({em.value(rescale.by).text}, T(0))")
@@ -389,7 +391,7 @@ class TileWriter:
                 tests.append(f"{place} >= 0 && {place} < {em.size(axis.size)}")
                 offset += f" + {place} * {step}"
             else:
-                coordinate = f"{em.coordinates[axis]} + l" if axis is self.loop else em.coordinates[axis]
+                coordinate = f"{em.coordinate(axis)} + l" if axis is self.loop else em.coordinate(axis)
                 offset += f" + ({coordinate}) * {step}"
         em.line(
             f"for (int64_t l = 0; l < lanes<T>; ++l) if ({' && '.join(tests)}) "

@@ -13,8 +13,8 @@ import pytest
 
 HERE = Path(__file__).parent
 HEADERS = HERE.parent.parent / "codegen" / "cpp"
-FLAGS = "-std=c++17 -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast -fPIC -shared -Wall -Wextra".split()
-WARNINGS_OFF = ["-Wno-unused-function", "-Wno-psabi"]
+FLAGS = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fPIC", "-shared"]
+WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-function", "-Wno-psabi"]
 DRIVERS = ["storage", "tiles", "math", "vector", "pool"]
 
 # The x86 flags that each fallback needs; "native" is whatever this machine is.
@@ -54,7 +54,7 @@ class Drivers:
     def build(self, name: str, target: str) -> Path:
         library = self.folder / f"{name}-{target}.so"
         sources = [HERE / "drivers" / f"{name}.cpp"] + [HEADERS / "pool.cpp"] * (name == "pool")
-        command = [compiler(), *FLAGS, *WARNINGS_OFF, f"-march={target}", f"-I{HEADERS}", *map(str, sources)]
+        command = [compiler(), *FLAGS, *WARNINGS, f"-march={target}", f"-I{HEADERS}", *map(str, sources)]
         start = time.perf_counter()
         done = subprocess.run([*command, "-o", str(library), "-lm", "-pthread"], capture_output=True, text=True)
         self.seconds[f"{name} {target}"] = time.perf_counter() - start

@@ -44,7 +44,7 @@ LIBM = {
     "floor": np.floor, "ceil": np.ceil, "round": np.round, "abs": np.abs,
     "sign": lambda x: torch.sign(torch.from_numpy(x)).numpy(),
     "erf": lambda x: torch.erf(torch.from_numpy(x)).numpy(),
-    "sigmoid": lambda x: np.where(x < 0, np.exp(x) / (1 + np.exp(x)), 1 / (1 + np.exp(-x))),
+    "sigmoid": lambda x: np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x))),
     "log_sigmoid": lambda x: np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x))),
     "softplus": lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))),
 }  # fmt: skip
@@ -129,7 +129,8 @@ def differing(got: np.ndarray, want: np.ndarray, tolerance: float) -> np.ndarray
     """Where they are not the same infinity, NaN, signed zero, or close number."""
     both_nan = np.isnan(got) & np.isnan(want)
     with np.errstate(invalid="ignore"):
-        close = (got == want) | (np.abs(got - want) <= tolerance * np.abs(want) + np.finfo(got.dtype).smallest_subnormal)
+        error, allowed = np.abs(got - want), tolerance * np.abs(want) + np.finfo(got.dtype).smallest_subnormal
+        close = (got == want) | (error <= allowed)
     return np.flatnonzero(~(both_nan | (close & (np.signbit(got) == np.signbit(want)))))
 
 
