@@ -204,12 +204,17 @@ class _PassStatements:
         """Worth computing once for a block of rows: features of rows, and reductions over features."""
         if self.made.loop in node.axes or node.type != "float" or self._depends_on_running(node):
             return False
-        if sum(self._is_width(axis) for axis in node.axes) > 1:
+        if sum(self._is_width(axis) for axis in node.axes) > 1 or not self._is_open(node):
             return False
-        if node.kind == "reduce":
+        if node.kind == "reduce" or node.kind == "at" and any(part.kind == "reduce" for part in walk(node)):
             return self.made.row is None or self.made.row in node.axes
         featured = any(self._is_width(axis) for axis in node.axes)
         return in_tiles and featured and (self.made.row is None or self.made.row in node.axes)
+
+    def _is_open(self, node: Node) -> bool:
+        """Whether the pass has an index for every axis of a node (a re-read fixes others)."""
+        own = {self.made.row, *self.made.grid, *(one.axis for one in self.made.sequential)}
+        return all(axis in own or self._is_width(axis) for axis in node.axes)
 
     def _is_column_value(self, node: Node) -> bool:
         loop = self.made.loop
