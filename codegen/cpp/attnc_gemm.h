@@ -1,19 +1,22 @@
 // Products of matrices that fit the nearer caches: C = A B, C += A B, C = diag(scale) C + A B.
 //
 // A tile of C stays in registers while A and B stream past it: each step along k loads one row of B's panel and
-// broadcasts one element of A for each of the tile's rows, so any strides of A are as good as others. A tile has up to
-// six rows and gemm_vectors vectors, its size being a template argument.
+// broadcasts one element of A for each of the tile's rows, so any strides of A are as good as others. A tile's
+// size is a template argument.
 #pragma once
 
 #include "attnc_vector.h"
 
 namespace attnc {
 
-// With six rows, 32 registers hold 24 vectors of C, 4 of B and 1 of A; 16 registers 12, 2 and 1.
-#if ATTNC_VECTOR_BYTES == 64 || defined(__aarch64__)
-constexpr int gemm_vectors = 4;
+// The largest tile: of 32 registers 24 hold C, 4 a row of B, 1 an element of A (but NEON loads all of A's first); of
+// 16 registers 12, 2 and 1.
+#if ATTNC_VECTOR_BYTES == 64
+constexpr int gemm_rows = 6, gemm_vectors = 4;
+#elif defined(__aarch64__)
+constexpr int gemm_rows = 5, gemm_vectors = 4;
 #else
-constexpr int gemm_vectors = 2;
+constexpr int gemm_rows = 6, gemm_vectors = 2;
 #endif
 
 template <class T> struct product {
@@ -63,16 +66,16 @@ template <class T, int rows, int vectors> static __attribute__((noinline)) void 
   }
 }
 
-// All rows of a panel of C of a few vectors' width. Tiles of 4 and 2 rows lose little speed; those of 3 and 5 would
-// gain less than they cost to compile.
+// All rows of a panel of C of a few vectors' width. After the largest tiles come some of 4, 2 and 1 rows; a tile for
+// every count of rows would gain less than it would cost to compile.
 template <class T, int vectors> static void gemm_panel(int64_t m, product<T> p) {
   while (m > 0) {
-    const int64_t rows = m >= 6 ? 6 : m >= 4 ? 4 : m >= 2 ? 2 : 1;
+    const int64_t rows = m >= gemm_rows ? gemm_rows : m >= 4 ? 4 : m >= 2 ? 2 : 1;
     switch (rows) {
       case 1: gemm_tile<T, 1, vectors>(p); break;
       case 2: gemm_tile<T, 2, vectors>(p); break;
       case 4: gemm_tile<T, 4, vectors>(p); break;
-      default: gemm_tile<T, 6, vectors>(p); break;
+      default: gemm_tile<T, gemm_rows, vectors>(p); break;
     }
     m -= rows;
     p.a += rows * p.a_row;

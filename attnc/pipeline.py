@@ -1,0 +1,184 @@
+"""The whole compiler on one page: a spec's meaning -> kernels, one line for each stage.
+
+meaning -> forward graph (groups lifted, shifts proved, sums split) -> gradient graph -> what is kept -> plan ->
+statements -> source. Nothing here needs torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from attnc.codegen.cpp.names import Layout
+from attnc.codegen.cpp.program import Source, write_program
+from attnc.codegen.plan_to_statements import to_statements
+from attnc.codegen.statements import Program
+
+from .analysis.groups import lift_groups
+from .analysis.saves import Saved, choose_saves
+from .analysis.shifts import prove_shifts
+from .analysis.splits import split_sums
+from .analysis.support import NotLowered, first_unsupported
+from .derivatives.vjp import Seed, vjp
+from .diagnostics import AttnError
+from .ir import Axis, Node, Tensor
+from .ir.node import FLOAT
+from .ir.roles import LENGTH, WIDTH, Roles, find_roles
+from .lowering import Meaning, Result
+from .planning.plan import Plan
+from .planning.planner import Target, make_plan
+
+
+@dataclass(frozen=True)
+class Output:
+    """A tensor that a kernel fills: its shape's axes and whether it has the compute dtype ("sum"), the results'
+    ("result"), an input's (its name), or is of integers or conditions."""
+
+    tensor: Tensor
+    axes: tuple[Axis, ...]
+    dtype: str
+
+
+@dataclass
+class Derivation:
+    """What is derived from one attention, each part when it is first asked for."""
+
+    meaning: Meaning
+    _gradients: dict[tuple[str, ...], Gradient] = field(default_factory=dict)
+
+    @cached_property
+    def roles(self) -> Roles:
+        return find_roles([declared.tensor.sizes for declared in self.meaning.inputs])
+
+    @cached_property
+    def unsupported(self) -> NotLowered | None:
+        """The first construct that has no lowering yet."""
+        found = (first_unsupported(root) for root in self.meaning.roots)
+        return next((one for one in found if one is not None), None) or self._unsupported_sum()
+
+    def _unsupported_sum(self) -> NotLowered | None:
+        from .analysis.support import first_length_contraction
+
+        found = (first_length_contraction(root, self.roles) for root in self.meaning.roots)
+        return next((one for one in found if one is not None), None)
+
+    @cached_property
+    def forward(self) -> dict[str, tuple[Node, tuple[Axis, ...]]]:
+        """The results' nodes and axes, in the form that kernels and the reference compute."""
+        if self.unsupported is not None:
+            raise self.unsupported.error()
+        graph = self.meaning.graph
+        out: dict[str, tuple[Node, tuple[Axis, ...]]] = {}
+        for result in self.meaning.results:
+            lifted = lift_groups(graph, result.node)
+            proved = prove_shifts(graph, lifted)
+            out[result.name] = (split_sums(graph, proved, self.roles), result.axes)
+        return out
+
+    @property
+    def float_results(self) -> list[Result]:
+        return [result for result in self.meaning.results if result.node.type == FLOAT]
+
+    def cotangent(self, result: Result) -> Tensor:
+        return Tensor("d_" + result.name, tuple(axis.size for axis in result.axes), FLOAT, "cotangent")
+
+    def gradient(self, wanted: Sequence[str]) -> Gradient:
+        """Gradients of these inputs."""
+        key = tuple(sorted(wanted))
+        if key not in self._gradients:
+            self._gradients[key] = self._differentiate(key)
+        return self._gradients[key]
+
+    def _differentiate(self, wanted: tuple[str, ...]) -> Gradient:
+        graph = self.meaning.graph
+        forward = self.forward
+        cotangents = {result.name: self.cotangent(result) for result in self.float_results}
+        seeds = [Seed(forward[name][0], forward[name][1], tensor) for name, tensor in cotangents.items()]
+        tensors = [declared.tensor for declared in self.meaning.inputs if declared.name in wanted]
+        found = vjp(graph, seeds, tensors, self.roles)
+        parts = [(tensor, part) for tensor in tensors for part in found[tensor]]
+        nodes = [lift_groups(graph, part.node) for _, part in parts]
+        saves = choose_saves(graph, nodes, forward, frozenset(cotangents.values()), self.roles)
+        targets = [
+            Target(Tensor("g_" + tensor.name, tensor.sizes, FLOAT, "result"), part.axes, node)
+            for (tensor, part), node in zip(parts, saves.gradients)
+        ]
+        missing = tuple(tensor.name for tensor in tensors if not found[tensor])
+        return Gradient(tuple(targets), tuple(saves.kept), missing, tuple(cotangents.values()))
+
+    # --- what kernels fill -------------------------------------------------------------------------------------
+
+    def forward_outputs(self, kept: Sequence[Saved]) -> list[Output]:
+        outputs = []
+        for name, (node, axes) in self.forward.items():
+            tensor = Tensor(name, tuple(axis.size for axis in axes), node.type, "result")
+            outputs.append(Output(tensor, axes, self._result_dtype(node, axes)))
+        for saved in kept:
+            if saved.result is None:
+                outputs.append(Output(saved.tensor, saved.axes, "sum" if saved.node.type == FLOAT else saved.node.type))
+        return outputs
+
+    def _result_dtype(self, node: Node, axes: tuple[Axis, ...]) -> str:
+        """Statistics of rows keep the precision that they were summed in."""
+        if node.type != FLOAT:
+            return node.type
+        featured = any(self.roles.of(axis) == WIDTH for axis in axes)
+        pairwise = len(self.roles.axes(axes, LENGTH)) > 1
+        return "result" if featured or pairwise else "sum"
+
+    def plan_forward(self, kept: Sequence[Saved]) -> Plan:
+        targets = []
+        for name, (node, axes) in self.forward.items():
+            targets.append(Target(Tensor(name, tuple(a.size for a in axes), node.type, "result"), axes, node))
+        targets += [Target(saved.tensor, saved.axes, saved.node) for saved in kept if saved.result is None]
+        return make_plan(self.meaning.graph, targets, self.roles)
+
+    def plan_backward(self, gradient: Gradient, both: bool) -> Plan:
+        return make_plan(self.meaning.graph, gradient.targets, self.roles, both=both)
+
+    # --- source ------------------------------------------------------------------------------------------------
+
+    def statements(self, plan: Plan) -> Program:
+        return to_statements(plan, self.roles)
+
+    def source(
+        self, plan: Plan, compute: str, widths: Mapping[str, int], layouts: Mapping[str, Layout], header: str
+    ) -> Source:
+        """C++ for a plan, for given dtypes, widths and layouts."""
+        return write_program(self.meaning.graph, self.statements(plan), compute, widths, layouts, header)
+
+    def width_sizes(self) -> list[str]:
+        """Names of the sizes that are compiled in, and ("parameter …") of the parameters that set a width."""
+        found: dict[str, None] = {}
+        for declared in self.meaning.inputs:
+            for size in declared.tensor.sizes:
+                if size.kind == "size" and self.roles.of_size(size) == WIDTH:
+                    found[size.attribute] = None
+        for name in self._width_parameters():
+            found["parameter " + name] = None
+        return list(found)
+
+    def _width_parameters(self) -> list[str]:
+        from .ir.node import walk
+
+        found: dict[str, None] = {}
+        for root in self.meaning.roots:
+            for node in walk(root):
+                for axis in (*node.axes, *node.bound):
+                    if self.roles.of(axis) == WIDTH:
+                        found |= {part.attribute: None for part in walk(axis.size) if part.kind == "param"}
+        return list(found)
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """Targets that make the gradients, what they read of the forward, and inputs whose gradient is 0 everywhere."""
+
+    targets: tuple[Target, ...]
+    kept: tuple[Saved, ...]
+    missing: tuple[str, ...]
+    cotangents: tuple[Tensor, ...]
+
+
+__all__ = ["AttnError", "Derivation", "Gradient", "Output"]
