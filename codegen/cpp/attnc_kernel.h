@@ -65,6 +65,15 @@ template <class V> static inline V shift_lanes_left(V a, V n, int count) {
   return a;
 }
 
+// C[m, n] = A[m, k] B[k, n] for any n, computed in whole panels: B and C must have room for the last one. With full
+// tiles and the usual widths it shares its register tiles, which are what takes long to compile.
+template <class T>
+static void gemm_columns(int64_t m, int64_t n, int64_t k, const T *a, int64_t a_row, const T *b, int64_t ldb, T *c,
+                         int64_t ldc) {
+  constexpr int panel = gemm_vectors * lanes<T>;
+  for (int64_t at = 0; at < n; at += panel) gemm<T, panel>(m, panel, k, a, a_row, 1, b + at, ldb, c + at, ldc, false);
+}
+
 // ---- values
 
 template <class T> static inline bool is_finite(T x) { return x - x == 0; }

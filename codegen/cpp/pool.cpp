@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
 
 typedef void (*task_body)(void *context, int64_t task, int worker);
 
@@ -41,6 +44,11 @@ struct alignas(64) worker {
   bool asleep;
   pthread_mutex_t mutex;
   pthread_cond_t wake;
+  bool moved;  // while asleep, to be undone when it wakes up
+#ifdef __linux__
+  pid_t thread;
+  cpu_set_t allowed;  // the processors it may run on then
+#endif
 };
 
 worker workers[most_workers];
@@ -109,16 +117,40 @@ void wait_for_workers(call *c) {
   pthread_mutex_unlock(&done_mutex);
 }
 
+#ifdef __linux__
+// Linux may wake a thread on the processor of the thread that wakes it though another is idle, where it then waits for
+// the end of a time slice, some milliseconds. Seen with few processors; there a worker is kept off the caller's until
+// it has woken up, when it may run wherever the caller may.
+void move_elsewhere(worker *w) {
+  cpu_set_t elsewhere;
+  if (processors < 2 || processors > 8 || sched_getaffinity(0, sizeof elsewhere, &elsewhere) != 0) return;
+  w->allowed = elsewhere;
+  CPU_CLR(sched_getcpu(), &elsewhere);
+  w->moved = CPU_COUNT(&elsewhere) > 0 && sched_setaffinity(w->thread, sizeof elsewhere, &elsewhere) == 0;
+}
+void move_freely(worker *w) {
+  if (w->moved) sched_setaffinity(0, sizeof w->allowed, &w->allowed);
+  w->moved = false;
+}
+void know_thread(worker *w) { w->thread = (pid_t)syscall(SYS_gettid); }
+#else
+void move_elsewhere(worker *) {}
+void move_freely(worker *) {}
+void know_thread(worker *) {}
+#endif
+
 void sleep_until_asked(worker *w) {
   pthread_mutex_lock(&w->mutex);
   set(&w->asleep, true);
   while (get(&w->state) == idle) pthread_cond_wait(&w->wake, &w->mutex);
   set(&w->asleep, false);
+  move_freely(w);
   pthread_mutex_unlock(&w->mutex);
 }
 
 void *work(void *argument) {
   worker *const w = (worker *)argument;
+  know_thread(w);
   for (;;) {
     call *const c = get(&w->state);
     if (c == idle) {
@@ -140,6 +172,7 @@ bool ask(worker *w, call *from, call *c) {
   if (!change(&w->state, from, c)) return false;
   if (get(&w->asleep)) {
     pthread_mutex_lock(&w->mutex);
+    if (get(&w->asleep)) move_elsewhere(w);
     pthread_cond_signal(&w->wake);
     pthread_mutex_unlock(&w->mutex);
   }
@@ -162,6 +195,7 @@ void make_locks() {
   for (worker &w : workers) {
     w.state = absent;
     w.asleep = false;
+    w.moved = false;
     pthread_mutex_init(&w.mutex, nullptr);
     pthread_cond_init(&w.wake, nullptr);
   }

@@ -137,11 +137,10 @@ class TileWriter:
 
     def _contract(self, statement: Contract) -> None:
         stride, width = self.owner.stride(statement.left), self._width(statement.left)
-        count = f"{self.columns}" if self.is_full else "whole_vectors<T>(columns)"
-        right = self.owner.pointer_to(statement.right)
+        count = str(self.columns) if self.is_full else "columns"
         self.em.line(
-            f"gemm<T{', ' + count if self.is_full else ''}>(rows, {count}, {width}, s.{statement.left.name}, {stride}, 1, "
-            f"{right}, {self.columns}, s.{statement.tile.name}, {self.columns}, false);"
+            f"gemm_columns<T>(rows, {count}, {width}, s.{statement.left.name}, {stride}, "
+            f"{self.owner.pointer_to(statement.right)}, {self.columns}, s.{statement.tile.name}, {self.columns});"
         )
 
     def _accumulate(self, statement: Accumulate) -> None:

@@ -1,0 +1,117 @@
+"""What a caller needs to know of an attention, as plain data: its inputs, parameters, requirements and results.
+
+Made once from the lowered spec and kept on disk, so that a later process calls a known spec without parsing it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .ir.host import Encoded, encode, is_host
+from .ir.roles import LENGTH
+from .pipeline import Derivation
+
+
+@dataclass(frozen=True)
+class InputCard:
+    """`sizes` are encoded sizes, `texts` the same in the user's words; `type` is float, int or bool."""
+
+    name: str
+    sizes: list[Encoded]
+    texts: list[str]
+    type: str
+    is_default: bool
+
+
+@dataclass(frozen=True)
+class ParameterCard:
+    name: str
+    type: str
+    modes: list[str]
+    default: Any
+
+
+@dataclass(frozen=True)
+class RequirementCard:
+    """`condition` is encoded; None where it reads tensors and is checked through the graph."""
+
+    condition: Encoded | None
+    text: str
+
+
+@dataclass(frozen=True)
+class OutputCard:
+    """A tensor that a kernel fills. `dtype`: "result", "sum", "int", "bool", or "like NAME" (an input)."""
+
+    name: str
+    sizes: list[Encoded]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Card:
+    name: str
+    doc: str | None
+    inputs: list[InputCard]
+    parameters: list[ParameterCard]
+    requirements: list[RequirementCard]
+    exact: list[tuple[Encoded, Encoded, str]]
+    results: list[OutputCard]
+    widths: list[str]
+    lengths: list[str]
+
+    @property
+    def statics(self) -> list[ParameterCard]:
+        return [parameter for parameter in self.parameters if parameter.type in ("bool", "mode")]
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Card:
+        return Card(
+            data["name"],
+            data["doc"],
+            [InputCard(**item) for item in data["inputs"]],
+            [ParameterCard(**item) for item in data["parameters"]],
+            [RequirementCard(**item) for item in data["requirements"]],
+            [(a, b, text) for a, b, text in data["exact"]],
+            [OutputCard(**item) for item in data["results"]],
+            data["widths"],
+            data["lengths"],
+        )
+
+
+def make_card(derivation: Derivation) -> Card:
+    """The card of a spec that can be computed (AttnError where a construct is not lowered yet)."""
+    meaning = derivation.meaning
+    inputs = [
+        InputCard(d.name, [encode(s) for s in d.tensor.sizes], list(d.size_texts), d.tensor.type, d.is_default)
+        for d in meaning.inputs
+    ]
+    parameters = [ParameterCard(p.name, p.type, list(p.modes), p.default) for p in meaning.parameters]
+    requirements = [
+        RequirementCard(encode(r.condition) if is_host(r.condition) else None, r.text) for r in meaning.requirements
+    ]
+    exact = [(encode(a), encode(b), span.text) for a, b, span in meaning.exact_divisions]
+    results = [
+        OutputCard(output.tensor.name, [encode(axis.size) for axis in output.axes], output.dtype)
+        for output in derivation.forward_outputs(())
+    ]
+    return Card(
+        meaning.name, meaning.doc, inputs, parameters, requirements, exact, results, derivation.width_sizes(),
+        _lengths(derivation),
+    )
+
+
+def _lengths(derivation: Derivation) -> list[str]:
+    found = {
+        size.attribute: None
+        for declared in derivation.meaning.inputs
+        for size in declared.tensor.sizes
+        if size.kind == "size" and derivation.roles.of_size(size) == LENGTH
+    }
+    return list(found)

@@ -1,0 +1,157 @@
+"""An attention that can be called: the object that `load`, `loads` and the decorator give.
+
+It holds the text of its spec. Everything else (tree, graph, kernels) is made when it is needed, or found in the cache.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable, Mapping
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+from attnc.grammar.tree import Attention as AttentionTree
+from attnc.grammar.tree import Define, File
+
+from .card import Card, make_card
+from .lowering import lower
+from .pipeline import Derivation
+
+if TYPE_CHECKING:
+    import torch
+
+    from attnc.runtime.calls import Caller
+
+Statics = tuple[tuple[str, Any], ...]
+
+
+class Attention:
+    """A compiled attention. Call it with its tensors in order (q, k, v where used, then the declared inputs, or any of
+    them by keyword) and its parameters by keyword.
+
+    Returns the result as a tensor, several results as a named tuple. Results are contiguous and differentiable in every
+    floating input; a result's dtype is torch's promotion of q, k and v, row statistics keep the accumulation dtype.
+
+    Raises AttnError before anything is computed if an argument contradicts the spec.
+    """
+
+    def __init__(self, name: str, text: str, file: Callable[[], File] | None = None) -> None:
+        """`text` is a file that holds this attention and all it uses; `file` gives its tree if that is known."""
+        self.name = name
+        self.text = text
+        self._file = file
+        self._derivations: dict[Statics, Derivation] = {}
+        self._cards: dict[Statics, Card] = {}
+        self._caller: Caller | None = None
+        self._result_type: Any = None
+
+    # --- what it says ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def file(self) -> File:
+        """The syntax tree of the spec and the definitions that it uses."""
+        if self._file is not None:
+            return self._file()
+        from attnc.grammar.parser import parse
+
+        return parse(self.text, f"<{self.name}>")
+
+    @cached_property
+    def tree(self) -> AttentionTree:
+        return next(item for item in self.file.attentions if item.name == self.name)
+
+    @cached_property
+    def definitions(self) -> Mapping[str, Define]:
+        from .definitions import prelude
+
+        return {**prelude(), **{define.name: define for define in self.file.defines}}
+
+    @property
+    def doc(self) -> str | None:
+        return self.card(()).doc
+
+    def derivation(self, statics: Statics = ()) -> Derivation:
+        """What the compiler derives, for given bool and mode parameters (defaults otherwise)."""
+        if statics not in self._derivations:
+            self._derivations[statics] = Derivation(lower(self.tree, self.definitions, dict(statics)))
+        return self._derivations[statics]
+
+    def card(self, statics: Statics = ()) -> Card:
+        """Inputs, parameters and results as plain data; from the cache where it was made before."""
+        if statics not in self._cards:
+            self._cards[statics] = self._find_card(statics)
+        return self._cards[statics]
+
+    def _find_card(self, statics: Statics) -> Card:
+        from attnc.runtime.cache import digest, load_json, store_json
+        from attnc.runtime.kernels import generator_digest
+
+        name = digest("card", self.name, self.text, repr(statics), generator_digest()) + ".json"
+        data = load_json(name)
+        if data is not None:
+            return Card.from_json(data)
+        card = make_card(self.derivation(statics))
+        store_json(name, card.to_json())
+        return card
+
+    # --- calling -----------------------------------------------------------------------------------------------
+
+    def __call__(self, *args: torch.Tensor, **kwargs: Any) -> Any:
+        return self._call(args, kwargs)
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Replaces itself by the caller's method at the first call, which is when torch is needed."""
+        from attnc.runtime.entry import make_entry
+
+        entry = make_entry(self)
+        self.__dict__["_call"] = entry
+        return entry(args, kwargs)
+
+    def reference(self, *args: torch.Tensor, **kwargs: Any) -> Any:
+        """The dense meaning in torch, in the inputs' own dtype: every pair's values are held in memory at once.
+
+        Differentiable by torch to any order, but not at rows without keys.
+        """
+        from attnc.runtime.dense import reference
+
+        return reference(self, args, kwargs)
+
+    def explain(self, *args: torch.Tensor, **kwargs: Any) -> str:
+        """What will run for these tensors and why: passes, tiles, sparsity, bounds on work and memory."""
+        from attnc.runtime.explain import explain_call
+
+        return explain_call(self, args, kwargs)
+
+    def source(self, target: str = "cpp", *, backward: bool = False, dtype: str = "float32", width: int = 64) -> str:
+        """The generated kernel as text. `width` is the size of every feature axis, `dtype` that of every input."""
+        from attnc.runtime.show import source_text
+
+        return source_text(self, target, backward, dtype, width)
+
+    def results(self, found: dict[str, Any]) -> Any:
+        """A single result, or a named tuple of several."""
+        if len(found) == 1:
+            return next(iter(found.values()))
+        if self._result_type is None:
+            self._result_type = _named_results(tuple(found))
+        return self._result_type(*found.values())
+
+    # --- as an object ------------------------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        return f"<attnc attention '{self.name}'>"
+
+    def __copy__(self) -> Attention:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Attention:
+        """A spec does not change, so copies of a model share it."""
+        return self
+
+    def __reduce__(self) -> tuple[Any, tuple[str, str]]:
+        return Attention, (self.name, self.text)
+
+
+@cache
+def _named_results(names: tuple[str, ...]) -> Any:
+    return namedtuple("Results", names, rename=True)  # noqa: PYI024

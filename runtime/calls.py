@@ -1,0 +1,234 @@
+"""A call of an attention: checked, prepared once for each combination of shapes, then only pointers are filled in.
+
+`Caller` belongs to one attention. What it remembers of a call (sizes, strides, parameters, kernel) is keyed by all
+that the kernel's arguments depend on, so a repeated call does no work but allocating its results.
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from attnc.card import Card, OutputCard
+from attnc.diagnostics import Diagnostic
+from attnc.diagnostics.diagnostic import AttnError
+from attnc.ir.host import evaluate
+from attnc.pipeline import Derivation
+
+from . import pool
+from .dtypes import NAMES, promoted, summed
+from .kernels import Kernel, Request, load_kernel
+from .mistakes import WrongCall
+from .signature import Bound, Parameters, bind_sizes, check_tensors
+
+_MOST_REMEMBERED = 4096
+
+
+@dataclass(frozen=True)
+class Fill:
+    """A tensor to allocate: its shape and dtype."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A kernel with all words of its argument but the pointers: `pointers` says which tensor goes where."""
+
+    kernel: Kernel
+    words: array[int]
+    pointers: tuple[tuple[int, str], ...]
+    fills: tuple[Fill, ...]
+
+    def run(self, tensors: dict[str, torch.Tensor], counters: int = 0) -> dict[str, torch.Tensor]:
+        """Allocates the results, runs the kernel, and returns the results by name."""
+        filled = {fill.name: torch.empty(fill.shape, dtype=fill.dtype) for fill in self.fills}
+        words = self.words[:]
+        words[0] = torch.get_num_threads()
+        words[3] = counters
+        for place, name in self.pointers:
+            tensor = filled.get(name)
+            words[place] = (tensors[name] if tensor is None else tensor).data_ptr()
+        if self.kernel.run(words.buffer_info()[0]):
+            raise _no_memory(self.fills).error()
+        return filled
+
+
+def _no_memory(fills: Sequence[Fill]) -> WrongCall:
+    shapes = ", ".join(f"{fill.name}{list(fill.shape)}" for fill in fills)
+    return WrongCall("out-of-memory", "there is not enough memory for the kernel's workspace", f"making {shapes}")
+
+
+@dataclass
+class Situation:
+    """A call as remembered: everything about it that outlives the tensors."""
+
+    card: Card
+    bound: Bound
+    request: Request
+    forward: Prepared
+    names: tuple[str, ...]
+    needs: tuple[str, ...]
+    backward: Callable[[Mapping[str, torch.Tensor]], Prepared]
+
+
+class Caller:
+    """Calls one attention. `card_of` and `derive` are asked for the statics (bool and mode parameters) given."""
+
+    def __init__(
+        self,
+        identity: str,
+        card_of: Callable[[tuple[tuple[str, Any], ...]], Card],
+        derive: Callable[[tuple[tuple[str, Any], ...]], Derivation],
+    ) -> None:
+        self.identity = identity
+        self.card_of = card_of
+        self.derive = derive
+        self.kernels: dict[tuple[Request, bool], Kernel] = {}
+        self.remembered: dict[Any, Situation] = {}
+
+    # --- remembering -------------------------------------------------------------------------------------------
+
+    def situation(self, card: Card, tensors: tuple[Any, ...], parameters: Parameters) -> Situation:
+        """What is known of a call like this one; checked and prepared the first time."""
+        grad = torch.is_grad_enabled()
+        try:
+            key = (
+                tuple([(t.shape, t.stride(), t.dtype, grad and t.requires_grad, t.is_cpu, t.is_neg()) for t in tensors]),
+                tuple(parameters.values()),
+            )
+            found = self.remembered.get(key)
+        except (AttributeError, RuntimeError, TypeError):
+            check_tensors(card, tensors)
+            raise
+        if found is None:
+            found = self._prepare(card, tensors, parameters, grad)
+            if len(self.remembered) >= _MOST_REMEMBERED:
+                self.remembered.clear()
+            self.remembered[key] = found
+        return found
+
+    def _prepare(self, card: Card, tensors: tuple[Any, ...], parameters: Parameters, grad: bool) -> Situation:
+        check_tensors(card, tensors)
+        for item, tensor in zip(card.inputs, tensors):
+            if tensor.is_neg():
+                title = f"{card.name}: '{item.name}' is a lazily negated view; resolve it with '.resolve_neg()'"
+                raise WrongCall("wrong-layout", title).error()
+        bound = bind_sizes(card, [tensor.shape for tensor in tensors], parameters)
+        needs = tuple(
+            item.name for item, t in zip(card.inputs, tensors) if grad and t.requires_grad and item.type == "float"
+        )
+        main = [t.dtype for item, t in zip(card.inputs, tensors) if item.name in ("q", "k", "v") and item.type == "float"]
+        floats = [t.dtype for item, t in zip(card.inputs, tensors) if item.type == "float"]
+        dtype = promoted(main or floats)
+        request = self._request(card, tensors, parameters, bound, dtype, needs)
+        names = tuple(item.name for item in card.inputs)
+        named = dict(zip(names, tensors))
+        forward = self.prepare(request, False, named, bound, parameters, dtype)
+
+        def backward(available: Mapping[str, torch.Tensor]) -> Prepared:
+            return self.prepare(request, True, available, bound, parameters, dtype)
+
+        return Situation(card, bound, request, forward, names, needs, _once(backward))
+
+    def _request(
+        self,
+        card: Card,
+        tensors: Sequence[torch.Tensor],
+        parameters: Parameters,
+        bound: Bound,
+        dtype: torch.dtype,
+        needs: tuple[str, ...],
+    ) -> Request:
+        statics = tuple((p.name, parameters[p.name]) for p in card.statics)
+        layouts = [(item.name, NAMES[t.dtype], _unit_last(t)) for item, t in zip(card.inputs, tensors)]
+        layouts.append(("#result", NAMES[dtype], True))
+        compute = "double" if dtype == torch.float64 else "float"
+        owners = bound.sizes.get("B", 1) * bound.sizes.get("G", bound.sizes.get("H", 1))
+        return Request(statics, compute, tuple(bound.widths.items()), tuple(layouts), needs, owners >= _cores())
+
+    # --- kernels -----------------------------------------------------------------------------------------------
+
+    def kernel(self, request: Request, is_backward: bool) -> Kernel:
+        key = (request, is_backward)
+        if key not in self.kernels:
+            self.kernels[key] = load_kernel(self.identity, lambda: self.derive(request.statics), request, is_backward)
+        return self.kernels[key]
+
+    def prepare(
+        self,
+        request: Request,
+        is_backward: bool,
+        tensors: Mapping[str, torch.Tensor],
+        bound: Bound,
+        parameters: Parameters,
+        dtype: torch.dtype,
+    ) -> Prepared:
+        kernel = self.kernel(request, is_backward)
+        known = {**parameters, **bound.sizes}
+        fills = tuple(
+            Fill(o.name, tuple(evaluate(size, known) for size in o.sizes), _fill_dtype(o, tensors, dtype))
+            for o in kernel.outputs
+        )
+        parallel, scratch = pool.entry_points()
+        words = array("q", [0, parallel, scratch, 0])
+        words.extend(known[name] for name in kernel.sizes)
+        for name, type in kernel.parameters:
+            value = parameters[name]
+            words.append(struct.unpack("q", struct.pack("d", value))[0] if type == "float" else int(value))
+        pointers = []
+        shapes = {fill.name: fill.shape for fill in fills}
+        for name, rank in kernel.tensors:
+            pointers.append((len(words), name))
+            words.append(0)
+            words.extend(_contiguous(shapes[name]) if name in shapes else tensors[name].stride())
+            assert len(words) == pointers[-1][0] + 1 + rank
+        return Prepared(kernel, words, tuple(pointers), fills)
+
+
+def _once(make: Callable[[Mapping[str, torch.Tensor]], Prepared]) -> Callable[[Mapping[str, torch.Tensor]], Prepared]:
+    """Prepares the backward at its first use, anew only where strides have changed."""
+    made: dict[tuple[Any, ...], Prepared] = {}
+
+    def get(available: Mapping[str, torch.Tensor]) -> Prepared:
+        key = tuple([t.stride() for t in available.values()])
+        found = made.get(key)
+        if found is None:
+            found = made[key] = make(available)
+        return found
+
+    return get
+
+
+def _fill_dtype(card: OutputCard, tensors: Mapping[str, torch.Tensor], dtype: torch.dtype) -> torch.dtype:
+    if card.dtype.startswith("like "):
+        return tensors[card.dtype[5:]].dtype
+    return {"result": dtype, "sum": summed(dtype), "int": torch.int64, "bool": torch.bool}[card.dtype]
+
+
+def _contiguous(shape: tuple[int, ...]) -> list[int]:
+    strides, step = [], 1
+    for size in reversed(shape):
+        strides.append(step)
+        step *= max(size, 1)
+    return strides[::-1]
+
+
+def _unit_last(tensor: torch.Tensor) -> bool:
+    return tensor.dim() == 0 or tensor.shape[-1] <= 1 or tensor.stride(-1) == 1
+
+
+def _cores() -> int:
+    import os
+
+    return os.cpu_count() or 1
+
+
+__all__ = ["AttnError", "Caller", "Diagnostic", "Situation"]

@@ -1,0 +1,79 @@
+"""The function behind an attention's call, made when it is first called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from attnc.diagnostics.diagnostic import AttnError
+
+from . import allowance
+from .autograd import apply
+from .calls import Caller
+from .dense import dense_call
+from .signature import arrange
+
+if TYPE_CHECKING:
+    from attnc.card import Card
+    from attnc.spec import Attention
+
+Entry = Callable[[tuple[Any, ...], dict[str, Any]], Any]
+
+
+def make_entry(attention: Attention) -> Entry:
+    """Calls through kernels; torch.compile breaks its graph around it."""
+    caller = Caller(f"{attention.name}\n{attention.text}", attention.card, attention.derivation)
+    default = attention.card()
+    plain = {parameter.name: parameter.default for parameter in default.parameters}
+    has_plain = not default.statics and None not in plain.values()
+    count = len(default.inputs)
+    main = _main_inputs(default)
+
+    def call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if has_plain and not kwargs and len(args) == count:
+            card, tensors, parameters = default, args, plain
+        else:
+            card, tensors, parameters = _arrange(attention, args, kwargs)
+        if torch.is_autocast_enabled("cpu"):
+            tensors = _autocast(tensors, main)
+        try:
+            found = apply(caller.situation(card, tensors, parameters), tensors)
+        except AttnError as error:
+            if error.code != "no-compiler" or not allowance.reference_is_allowed():
+                raise
+            found = dense_call(attention, card, tensors, parameters)
+        return attention.results(found)
+
+    call._torchdynamo_disable = True  # type: ignore[attr-defined]
+    attention.__dict__["_caller"] = caller
+    return call
+
+
+def _arrange(
+    attention: Attention, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Card, tuple[Any, ...], dict[str, Any]]:
+    """Arguments by the card; with bool or mode parameters given, by the card of their values."""
+    card = attention.card()
+    tensors, parameters = arrange(card, args, kwargs)
+    if card.statics:
+        card = attention.card(tuple((p.name, parameters[p.name]) for p in card.statics))
+        if [item.name for item in card.inputs] != [item.name for item in attention.card().inputs]:
+            tensors, parameters = arrange(card, args, kwargs)
+    return card, tensors, parameters
+
+
+def _main_inputs(card: Card) -> frozenset[int]:
+    """Which inputs autocast converts: q, k and v; all floating ones of a spec without these."""
+    main = {n for n, item in enumerate(card.inputs) if item.type == "float" and item.name in ("q", "k", "v")}
+    return frozenset(main or (n for n, item in enumerate(card.inputs) if item.type == "float"))
+
+
+def _autocast(tensors: tuple[Any, ...], main: frozenset[int]) -> tuple[Any, ...]:
+    dtype = torch.get_autocast_dtype("cpu")
+    halves = (torch.float32, torch.bfloat16, torch.float16)
+    return tuple(
+        t.to(dtype) if n in main and isinstance(t, torch.Tensor) and t.dtype in halves else t
+        for n, t in enumerate(tensors)
+    )

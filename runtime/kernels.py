@@ -1,0 +1,188 @@
+"""Derivation -> loaded kernels, through both caches: (spec, dtypes, widths, layout, gradients) -> source -> binary.
+
+A manifest says everything that a call needs, so a spec that was compiled before is not even parsed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attnc.card import OutputCard
+from attnc.codegen.cpp.names import Layout
+from attnc.ir.host import Encoded, encode
+from attnc.pipeline import Derivation, Output
+
+from . import toolchain
+from .cache import digest, load, load_json, path_of, store_json
+
+if TYPE_CHECKING:
+    from attnc.codegen.cpp.program import Source
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a kernel is compiled for. `needs` are the inputs whose gradient is wanted (forward: whether to keep)."""
+
+    statics: tuple[tuple[str, Any], ...]
+    compute: str
+    widths: tuple[tuple[str, int], ...]
+    layouts: tuple[tuple[str, str, bool], ...]
+    needs: tuple[str, ...]
+    both: bool
+
+
+@dataclass(frozen=True)
+class KeptCard:
+    """A forward value that the backward reads: an output of the spec (`result`), or one of its own."""
+
+    name: str
+    result: str | None
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A loaded kernel. `run` takes the address of its words; the lists say what they are."""
+
+    run: Callable[[int], int]
+    sizes: tuple[str, ...]
+    parameters: tuple[tuple[str, str], ...]
+    tensors: tuple[tuple[str, int], ...]
+    outputs: tuple[OutputCard, ...]
+    kept: tuple[KeptCard, ...]
+    missing: tuple[str, ...]
+    stages: int
+    binary: str
+
+
+@cache
+def generator_digest() -> str:
+    """Changes whenever attnc itself does."""
+    parts = []
+    for folder in (_PACKAGE / "attnc", _PACKAGE / "grammar", _PACKAGE / "codegen", _PACKAGE):
+        if folder.is_dir():
+            for path in sorted(folder.rglob("*") if folder != _PACKAGE else ()):
+                if path.suffix in (".py", ".attn", ".lark", ".h", ".cpp") and path.is_file():
+                    found = path.stat()
+                    parts.append(f"{path.name}:{found.st_size}:{found.st_mtime_ns}")
+    return digest(*parts)
+
+
+def load_kernel(identity: str, derive: Callable[[], Derivation], request: Request, is_backward: bool) -> Kernel:
+    """The kernel of a request. `identity` stands for the spec; `derive` is called only if nothing is cached."""
+    named = os.environ.get("ATTNC_CXX", "") + "\n" + os.environ.get("CXX", "")
+    direction = "backward" if is_backward else "forward"
+    name = digest(identity, repr(request), direction, generator_digest(), toolchain.cpu_features(), named) + ".json"
+    manifest = load_json(name)
+    if manifest is None or load(manifest["binary"]) is None:
+        manifest = _build(derive(), request, is_backward)
+        store_json(name, manifest)
+    return _open(manifest)
+
+
+def _open(manifest: Mapping[str, Any]) -> Kernel:
+    library = ctypes.CDLL(str(path_of(manifest["binary"])))
+    entry = library.attnc_run
+    entry.argtypes, entry.restype = [ctypes.c_void_p], ctypes.c_int64
+    return Kernel(
+        entry,
+        tuple(manifest["sizes"]),
+        tuple((name, type) for name, type in manifest["parameters"]),
+        tuple((name, rank) for name, rank in manifest["tensors"]),
+        tuple(OutputCard(**item) for item in manifest["outputs"]),
+        tuple(KeptCard(**item) for item in manifest["kept"]),
+        tuple(manifest["missing"]),
+        manifest["stages"],
+        manifest["binary"],
+    )
+
+
+def _build(derivation: Derivation, request: Request, is_backward: bool) -> dict[str, Any]:
+    source, outputs, kept, missing = generate(derivation, request, is_backward)
+    return {
+        "binary": toolchain.build(source.text).name,
+        "sizes": list(source.arguments.sizes),
+        "parameters": [list(item) for item in source.arguments.parameters],
+        "tensors": [list(item) for item in source.arguments.tensors],
+        "outputs": [asdict(card) for card in outputs],
+        "kept": [asdict(item) for item in kept],
+        "missing": list(missing),
+        "stages": source.stages,
+    }
+
+
+def generate(
+    derivation: Derivation, request: Request, is_backward: bool
+) -> tuple[Source, list[OutputCard], list[KeptCard], tuple[str, ...]]:
+    """The source of a kernel, the tensors that it fills, what the backward keeps, and gradients that are 0."""
+    gradient = derivation.gradient(request.needs) if request.needs else None
+    kept = gradient.kept if gradient is not None else ()
+    kept_cards = [KeptCard(saved.tensor.name, saved.result) for saved in kept]
+    if is_backward:
+        assert gradient is not None
+        plan = derivation.plan_backward(gradient, request.both)
+        outputs = [Output(tensor, axes, "like " + tensor.name[2:]) for tensor, axes in plan.outputs]
+        missing = gradient.missing
+    else:
+        plan = derivation.plan_forward(kept)
+        outputs = derivation.forward_outputs(kept)
+        missing = ()
+    layouts = _layouts(derivation, request, outputs, kept_cards)
+    header = _header(derivation, is_backward)
+    source = derivation.source(plan, request.compute, dict(request.widths), layouts, header)
+    return source, [_output_card(output) for output in outputs], kept_cards, missing
+
+
+def _output_card(output: Output) -> OutputCard:
+    sizes: list[Encoded] = [encode(size) for size in output.tensor.sizes]
+    return OutputCard(output.tensor.name, sizes, output.dtype)
+
+
+def _layouts(
+    derivation: Derivation, request: Request, outputs: Sequence[Output], kept: Sequence[KeptCard]
+) -> dict[str, Layout]:
+    """Inputs and cotangents as they come; what we allocate is contiguous."""
+    layouts = {name: Layout(dtype, unit) for name, dtype, unit in request.layouts}
+    wide = "float64" if request.compute == "double" else "float32"
+    result = next(dtype for name, dtype, _ in request.layouts if name == "#result")
+    results = {output.tensor.name: output for output in derivation.forward_outputs(())}
+
+    def dtype_of(output: Output) -> str:
+        if output.dtype.startswith("like "):
+            return layouts[output.dtype[5:]].dtype
+        return {"result": result, "sum": wide, "int": "int64", "bool": "bool"}[output.dtype]
+
+    for output in outputs:
+        layouts[output.tensor.name] = Layout(dtype_of(output), True)
+    for item in kept:
+        saved = dtype_of(results[item.result]) if item.result is not None else wide
+        layouts.setdefault(item.name, Layout(saved, True))
+    for name, output in results.items():
+        layouts.setdefault("d_" + name, Layout(dtype_of(output), True))
+    for item in kept:
+        if item.result is None and item.name not in {o.tensor.name for o in outputs}:
+            layouts[item.name] = Layout(_kept_dtype(derivation, request, item.name, wide), True)
+    return layouts
+
+
+def _kept_dtype(derivation: Derivation, request: Request, name: str, wide: str) -> str:
+    saved = next(s for s in derivation.gradient(request.needs).kept if s.tensor.name == name)
+    return {"float": wide, "int": "int64", "bool": "bool"}[saved.node.type]
+
+
+def _header(derivation: Derivation, is_backward: bool) -> str:
+    meaning = derivation.meaning
+    lines = [f"{'Backward' if is_backward else 'Forward'} of the attention {meaning.name}, made by attnc."]
+    if meaning.doc:
+        lines += ["", *meaning.doc.strip().split("\n")]
+    return "\n".join(lines)
+
+
+__all__ = ["Kernel", "Request", "generate", "generator_digest", "load_kernel"]

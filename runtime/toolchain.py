@@ -1,0 +1,127 @@
+"""The C++ compiler of this machine: found once, asked for its version, called for one source at a time."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from attnc.diagnostics import Diagnostic, Mistake
+
+from .cache import digest, load, locked, path_of, store
+
+_FLAGS = ("-std=c++17", "-O2", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fPIC", "-shared")
+_HEADERS = Path(__file__).resolve().parent.parent / "codegen" / "cpp"
+
+
+@dataclass(frozen=True)
+class NoCompiler(Mistake):
+    """There is no C++ compiler, so nothing can be built."""
+
+    tried: tuple[str, ...]
+
+    def diagnostic(self) -> Diagnostic:
+        helps = (
+            "install one: 'apt install g++', 'dnf install gcc-c++' or 'xcode-select --install'",
+            "name one: set ATTNC_CXX to its path",
+            "or compute densely, which takes memory for every pair of query and key: 'attnc.allow_reference()'",
+        )
+        title = "no C++ compiler was found to build the kernel with"
+        return Diagnostic("no-compiler", title, (), f"tried {', '.join(self.tried)}", helps)
+
+
+@dataclass(frozen=True)
+class CompilerFailed(Mistake):
+    """The compiler refused a generated source: a fault of attnc or of the compiler, never of the spec."""
+
+    compiler: str
+    message: str
+
+    def diagnostic(self) -> Diagnostic:
+        note = "this is a fault of attnc or of the compiler, not of the spec; please report it"
+        first = "\n".join(self.message.strip().splitlines()[:12])
+        return Diagnostic("compiler-failed", f"'{self.compiler}' refused a generated kernel", (), note, (first,))
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """A compiler and the flags that make kernels for this machine."""
+
+    path: str
+    version: str
+    flags: tuple[str, ...]
+
+    @property
+    def identity(self) -> str:
+        """Everything about it and this CPU that a binary depends on."""
+        return "\n".join((self.version, *self.flags, cpu_features()))
+
+
+@cache
+def compiler() -> Compiler:
+    """ATTNC_CXX, else CXX, else the first of g++, clang++ and c++; AttnError where there is none."""
+    named = [os.environ[name] for name in ("ATTNC_CXX", "CXX") if os.environ.get(name)]
+    tried = (*named, "g++", "clang++", "c++")
+    for name in tried:
+        path = shutil.which(name)
+        if path is not None:
+            version = subprocess.run([path, "--version"], capture_output=True, text=True).stdout.split("\n")[0]
+            return Compiler(path, version, (*_FLAGS, *_machine_flags(path)))
+    raise NoCompiler(tried).error()
+
+
+def _machine_flags(path: str) -> tuple[str, ...]:
+    flags = [] if platform.machine() in ("arm64", "aarch64") and platform.system() == "Darwin" else ["-march=native"]
+    return tuple(flags)
+
+
+@cache
+def cpu_features() -> str:
+    """What -march=native may have used: a binary must not travel to a lesser CPU."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().split("\n")
+        return next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
+    except OSError:
+        return platform.machine() + platform.processor()
+
+
+@cache
+def headers_digest() -> str:
+    return digest(*(path.read_bytes() for path in sorted(_HEADERS.glob("*.h"))))
+
+
+_builds = 0
+
+
+def build_count() -> int:
+    """How many times this process has called the compiler."""
+    return _builds
+
+
+def build(text: str, extra: tuple[str, ...] = ()) -> Path:
+    """A shared library for a C++ text, from the cache or compiled now."""
+    name = digest(text, headers_digest(), compiler().identity, *extra) + ".so"
+    if load(name) is None:
+        with locked(name):
+            if load(name) is None:
+                store(name, _compile(text, extra))
+    return path_of(name)
+
+
+def _compile(text: str, extra: tuple[str, ...]) -> bytes:
+    global _builds
+    _builds += 1
+    tool = compiler()
+    with tempfile.TemporaryDirectory(prefix="attnc-build-") as folder:
+        source, library = Path(folder) / "kernel.cpp", Path(folder) / "kernel.so"
+        source.write_text(text)
+        command = [tool.path, *tool.flags, *extra, f"-I{_HEADERS}", str(source), "-o", str(library)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise CompilerFailed(tool.path, done.stderr).error()
+        return library.read_bytes()
