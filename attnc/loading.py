@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -113,17 +114,19 @@ def standalone(attention: tree.Attention, definitions: Mapping[str, tree.Define]
 
 
 def _needed(attention: tree.Attention, own: dict[str, tree.Define]) -> list[tree.Define]:
-    """Definitions that an attention calls, directly or not, in the order of the file."""
-    from attnc.grammar.walk import children
-
-    found: set[str] = set()
-    stack: list[Any] = [attention]
+    """Definitions that an attention calls, directly or not, in the order of the file; those that take the place of a
+    prelude's too, since defaults and the prelude may call them."""
+    found = {name for name in own if name in prelude()}
+    stack: list[Any] = [attention, *(own[name] for name in found)]
     while stack:
-        node = stack.pop()
-        if isinstance(node, tree.Call) and node.function.id in own and node.function.id not in found:
-            found.add(node.function.id)
-            stack.append(own[node.function.id])
-        stack.extend(children(node))
+        item = stack.pop()
+        if isinstance(item, tree.Call) and item.function.id in own and item.function.id not in found:
+            found.add(item.function.id)
+            stack.append(own[item.function.id])
+        if isinstance(item, tuple):
+            stack.extend(item)
+        elif isinstance(item, tree.Node):
+            stack.extend(getattr(item, field.name) for field in dataclasses.fields(item))
     return [define for name, define in own.items() if name in found]
 
 

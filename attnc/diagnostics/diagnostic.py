@@ -40,6 +40,25 @@ class Mistake:
         return AttnError([self.diagnostic()])
 
 
+@dataclass(frozen=True)
+class PlacedMistake(Mistake):
+    """A mistake in a text: what all of them have is the smallest span that is wrong."""
+
+    span: Span
+
+    def say(
+        self,
+        title: str,
+        label: str = "",
+        *others: Label | None,
+        note: str | None = None,
+        helps: tuple[str | None, ...] = (),
+    ) -> Diagnostic:
+        """The diagnostic with this label at the span; labels and helps that are None are left out."""
+        labels = (Label(self.span, label), *(other for other in others if other is not None))
+        return Diagnostic(self.code, title, labels, note, tuple(text for text in helps if text is not None))
+
+
 class AttnError(Exception):
     """Every mistake in a spec or a call; `diagnostics` holds all that were found together."""
 

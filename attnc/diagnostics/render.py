@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from .diagnostic import Diagnostic, Label
-from .source import Source
+from .source import NOWHERE, Source
 
 _WIDEST_LINE = 160
 
 
 def render(diagnostic: Diagnostic) -> str:
     """The one layout of a mistake; plain text, no colour."""
+    labels = tuple(label for label in diagnostic.labels if label.span.source != NOWHERE.source)
     out = [f"error[{diagnostic.code}]: {diagnostic.title}"]
-    if diagnostic.labels:
-        out += _place(diagnostic.labels)
-    margin = " " * _gutter(diagnostic.labels)
+    if labels:
+        out += _places(labels)
+    margin = " " * _gutter(labels)
     tail = ([f"note: {diagnostic.note}"] if diagnostic.note else []) + [f"help: {h}" for h in diagnostic.helps]
-    if tail and diagnostic.labels:
+    if tail and labels:
         out.append(f"{margin} |")
     for text in tail:
         first, *rest = text.split("\n")
@@ -35,19 +36,17 @@ def _shown_line(label: Label) -> int:
     return source.first_line + source.position(label.span.start)[0]
 
 
-def _place(labels: tuple[Label, ...]) -> list[str]:
-    primary = labels[0]
-    source = primary.span.source
-    line, column = source.position(primary.span.start)
+def _places(labels: tuple[Label, ...]) -> list[str]:
+    """The text of the mistake first, then other texts that labels point into."""
     margin = " " * _gutter(labels)
-    out = [f"{margin}--> {source.name}:{source.first_line + line}:{column + source.indent + 1}", f"{margin} |"]
-    here = [label for label in labels if label.span.source == source]
-    out += _lines(source, here, primary, len(margin))
-    for label in labels:
-        if label.span.source != source:
-            line, column = label.span.source.position(label.span.start)
-            name = label.span.source.name
-            out.append(f"{margin}::: {name}:{label.span.source.first_line + line}:{column + 1}: {label.text}")
+    out: list[str] = []
+    for source in dict.fromkeys(label.span.source for label in labels):
+        here = [label for label in labels if label.span.source == source]
+        line, column = source.position(here[0].span.start)
+        arrow = ":::" if out else "-->"
+        out.append(f"{margin}{arrow} {source.name}:{source.first_line + line}:{column + source.indent + 1}")
+        out.append(f"{margin} |")
+        out += _lines(source, here, labels[0], len(margin))
     return out
 
 

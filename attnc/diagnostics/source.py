@@ -44,5 +44,14 @@ class Span:
     def text(self) -> str:
         return self.source.text[self.start : self.end]
 
+    def brief(self, widest: int = 40) -> str:
+        """The text on one line, as a part of a message; '…' where it is long."""
+        text = " ".join(self.text.split())
+        return text if text and len(text) <= widest else "…"
 
-NOWHERE = Span(Source("<nowhere>", ""), 0, 0)
+    def name(self, name: str) -> Span:
+        """The name that this piece begins with, alone."""
+        return Span(self.source, self.start, self.start + len(name)) if self.text.startswith(name) else self
+
+
+NOWHERE = Span(Source("", ""), 0, 0)

@@ -5,22 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .diagnostic import Diagnostic, Label, Mistake
+from .diagnostic import Diagnostic, Label, PlacedMistake
 from .source import Span
 
-Helps = tuple[str | None, ...]
 
 @dataclass(frozen=True)
-class SyntaxMistake(Mistake):
-    """What all of them have: the smallest span that is wrong."""
-
-    span: Span
-
-    def say(
-        self, title: str, label: str = "", *others: Label | None, note: str | None = None, helps: Helps = ()
-    ) -> Diagnostic:
-        labels = (Label(self.span, label), *(other for other in others if other is not None))
-        return Diagnostic(self.code, title, labels, note, tuple(text for text in helps if text is not None))
+class SyntaxMistake(PlacedMistake):
+    """What cannot be parsed."""
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from attnc.grammar import tree
 
 from ..ir import Axis, Node, Tensor
-from ..ir.node import BOOL, INT
+from ..ir.host import is_host
+from ..ir.node import INT, walk
 from .environment import Environment
 from .expressions import condition, evaluate
 from .meaning import InputDeclaration, ParameterDeclaration, Requirement
-from .mistakes import Wrong, WrongType, a_type
-from .scope import DEFAULT_INPUTS, STANDARD_INDICES, Scope
+from .mistakes import (
+    BadSize,
+    IndexAsSize,
+    NeverTrue,
+    OneCondition,
+    OpenRequirement,
+    SizeFromTensor,
+    TwiceBound,
+    WrongType,
+    a_type,
+)
+from .scope import DEFAULT_INPUTS, STANDARD_INDICES, STANDARD_SIZES, Scope
+from .sizes import is_never_true, size_text, upper_bound
 
 
 def declare_parameter(scope: Scope, parameter: tree.Parameter) -> None:
@@ -22,39 +32,82 @@ def declare_parameter(scope: Scope, parameter: tree.Parameter) -> None:
     )
 
 
+def name_sizes(scope: Scope, attention: tree.Attention) -> None:
+    """The standard sizes. An int parameter of such a name is that size; any other declaration takes the name away."""
+    taken = {name: True for name in _declared_names(attention)}
+    parameters = {parameter.name: parameter.type for parameter in attention.parameters}
+    for name in STANDARD_SIZES:
+        if parameters.get(name) == "int":
+            scope.sizes[name] = scope.graph.param(name, INT)
+        elif name in taken:
+            fresh = next(n for n in (name + "_" * k for k in range(1, 99)) if n not in taken)
+            scope.sizes[name] = scope.graph.size(fresh)
+        else:
+            scope.size(name)
+
+
+def _declared_names(attention: tree.Attention) -> list[str]:
+    found = [parameter.name for parameter in attention.parameters]
+    for clause in attention.clauses:
+        if isinstance(clause, tree.Input):
+            found += [item.name for item in clause.items]
+            found += [name.id for item in clause.items for entry in item.sizes for name in names_in(entry)
+                      if name.id not in STANDARD_SIZES]  # fmt: skip
+        elif isinstance(clause, tree.Axis):
+            found += [name.id for item in clause.items for name in item.names]
+        elif isinstance(clause, tree.Let):
+            found.append(clause.name)
+    return found
+
+
+def find_replaced_sizes(scope: Scope, clauses: tuple[tree.Clause, ...]) -> None:
+    """`axis i, j: N` puts N in the place of M: then naming M is a mistake, unless an index is declared over it."""
+    items = [item for clause in clauses if isinstance(clause, tree.Axis) for item in clause.items]
+    over = {item.size.id for item in items if isinstance(item.size, tree.Name)}
+    for item in items:
+        for name in item.names:
+            size = STANDARD_INDICES.get(name.id)
+            if size is not None and size not in over and size not in scope.declared:
+                scope.replaced[size] = (name.id, item.size.span.brief(), name.span.to(item.size.span))
+
+
 def declare_size_names(scope: Scope, clauses: tuple[tree.Clause, ...]) -> None:
     """Names in the brackets of inputs are sizes, unless they are parameters."""
     indices = {name.id for clause in clauses if isinstance(clause, tree.Axis) for item in clause.items for name in item.names}
     for clause in clauses:
         for item in clause.items if isinstance(clause, tree.Input) else ():
-            for entry in item.sizes:
-                for name in names_in(entry):
-                    if name.id in scope.parameters or name.id in ("ceildiv", "max", "min"):
-                        continue
-                    _refuse_index_as_size(scope, item, name, indices)
-                    scope.size(name.id)
+            for name in [name for entry in item.sizes for name in names_in(entry)]:
+                if name.id in scope.parameters:
+                    continue
+                if name.id in scope.replaced:
+                    raise scope.unknown(name).error()
+                if name.id in indices or name.id in STANDARD_INDICES and name.id not in scope.sizes:
+                    raise IndexAsSize(name.span, item.name, name.id, _size_over(scope, clauses, name.id)).error()
+                scope.size(name.id)
 
 
-def _refuse_index_as_size(scope: Scope, item: tree.InputItem, name: tree.Name, indices: set[str]) -> None:
-    is_index = name.id in indices or name.id in STANDARD_INDICES and name.id not in scope.sizes
-    if is_index:
-        size = STANDARD_INDICES.get(name.id)
-        helps = (f"write its size: '{size}'",) if size else ()
-        title = f"the axes of '{item.name}' are declared by sizes, but '{name.id}' is an index"
-        raise Wrong("index-as-size", title, name.span, helps=helps).error()
+def _size_over(scope: Scope, clauses: tuple[tree.Clause, ...], index: str) -> str | None:
+    """The size of an index, in the user's words."""
+    for clause in clauses:
+        for item in clause.items if isinstance(clause, tree.Axis) else ():
+            if any(name.id == index for name in item.names):
+                return item.size.span.brief() if not isinstance(item.size, tree.ProductSize) else None
+    return STANDARD_INDICES.get(index)
 
 
-def names_in(expr: tree.Expr | tree.Slice) -> list[tree.Name]:
-    """Every name in an expression, in order of appearance."""
+def names_in(expr: object) -> list[tree.Name]:
+    """Every name of a value in an expression, in order of appearance; not the names of functions."""
     if isinstance(expr, tree.Name):
         return [expr]
     out: list[tree.Name] = []
-    for field in expr.__dataclass_fields__:
-        child = getattr(expr, field)
-        for item in child if isinstance(child, tuple) else (child,):
-            item = item.value if isinstance(item, tree.Argument) else item
-            if isinstance(item, tree.Node):
-                out += names_in(item)  # type: ignore[arg-type]
+    if isinstance(expr, tree.Call):
+        out += names_in((expr.bracket, expr.arguments))
+    elif isinstance(expr, tuple):
+        for item in expr:
+            out += names_in(item)
+    elif isinstance(expr, tree.Node):
+        for field in expr.__dataclass_fields__:
+            out += names_in(getattr(expr, field))
     return out
 
 
@@ -63,12 +116,13 @@ def declare_equalities(scope: Scope, clauses: tuple[tree.Clause, ...]) -> None:
     for clause in clauses:
         for expr in clause.conditions if isinstance(clause, tree.Require) else ():
             if isinstance(expr, tree.Compare) and len(expr.rest) == 1 and expr.rest[0][0] == "==":
-                left, right = expr.first, expr.rest[0][1]
-                if isinstance(left, tree.Name) and _is_size(scope, left) and _all_sizes(scope, right):
-                    value = scope.canonical(evaluate(right, Environment(scope)).node)
-                    mine = scope.canonical(scope.size(left.id))
-                    if mine is not value and mine.kind == "size":
-                        scope.equal[mine.attribute] = value
+                sides = (expr.first, expr.rest[0][1])
+                if all(_all_sizes(scope, side) for side in sides):
+                    left, right = (scope.canonical(evaluate(side, Environment(scope)).node) for side in sides)
+                    if left.kind != "size":
+                        left, right = right, left
+                    if left.kind == "size" and right.type == INT and left not in walk(right):
+                        scope.equal[left.attribute] = right
 
 
 def _is_size(scope: Scope, name: tree.Name) -> bool:
@@ -82,22 +136,38 @@ def _all_sizes(scope: Scope, expr: tree.Expr) -> bool:
 
 
 def declare_inputs(scope: Scope, clause: tree.Input) -> None:
-    from .sizes import size_text
-
     for item in clause.items:
         scope.declare(item.name, item.span, "an input")
-        sizes = tuple(_size(scope, entry) for entry in item.sizes)
+        sizes = tuple(_input_size(scope, entry) for entry in item.sizes)
         tensor = Tensor(item.name, sizes, item.type)
         texts = tuple(size_text(size) for size in sizes)
-        scope.inputs[item.name] = InputDeclaration(tensor, texts, item.span, is_default=False)
+        spans = tuple(entry.span for entry in item.sizes)
+        place = item.span.name(item.name)
+        scope.inputs[item.name] = InputDeclaration(tensor, texts, place, is_default=False, size_spans=spans)
+
+
+def _input_size(scope: Scope, entry: tree.Expr) -> Node:
+    node = _size(scope, entry)
+    tensor = next((part.attribute.name for part in walk(node) if part.kind == "read"), None)
+    if tensor is not None:
+        raise SizeFromTensor(entry.span, tensor).error()
+    if node.axes or not is_host(node):
+        raise BadSize(entry.span, "this is not known before the call").error()
+    return node
 
 
 def _size(scope: Scope, entry: tree.Expr) -> Node:
-    node = evaluate(entry, Environment(scope)).node
-    if node.type != INT or node.axes:
-        raise WrongType(entry.span, "an integer", a_type(node.type), "the size of an axis").error()
-    if node.kind == "const" and node.attribute < 1:
-        raise Wrong("bad-size", "an axis needs a size of at least 1", entry.span).error()
+    """An integer, at least 1 as far as can be told."""
+    value = evaluate(entry, Environment(scope))
+    node = value.node
+    if value.vector:
+        raise WrongType(entry.span, "an integer", "a vector", "the size of an axis").error()
+    if node.type != INT:
+        divides = isinstance(entry, tree.Binary) and entry.operator == "/"
+        helps = (f"divide with '//': '{entry.left.span.brief()} // {entry.right.span.brief()}'",) if divides else ()
+        raise WrongType(entry.span, "an integer", a_type(node.type), "the size of an axis", helps).error()
+    if upper_bound(node) < 1:
+        raise BadSize(entry.span, f"this is {'never positive' if node.kind != 'const' else node.attribute}").error()
     _note_divisions(scope, entry)
     return node
 
@@ -107,18 +177,14 @@ def _note_divisions(scope: Scope, entry: tree.Expr) -> None:
     stack = [entry]
     while stack:
         expr = stack.pop()
+        if isinstance(expr, tree.Call):
+            stack += [argument.value for argument in expr.arguments]
         if isinstance(expr, tree.Binary):
             stack += [expr.left, expr.right]
             if expr.operator == "//":
                 a, b = (evaluate(side, Environment(scope)).node for side in (expr.left, expr.right))
-                if not a.axes and not b.axes and not _reads(a) and not _reads(b):
+                if is_host(a) and is_host(b):
                     scope.exact_divisions.append((a, b, expr.span))
-
-
-def _reads(node: Node) -> bool:
-    from ..ir.node import walk
-
-    return any(part.kind in ("read", "opaque") for part in walk(node))
 
 
 def declare_axes(scope: Scope, clause: tree.Axis) -> None:
@@ -134,27 +200,19 @@ def declare_axes(scope: Scope, clause: tree.Axis) -> None:
 
 
 def _plain_axis(scope: Scope, item: tree.AxisItem, entry: tree.Expr) -> None:
-    value = evaluate(entry, Environment(scope))
-    if value.node.type != INT:
-        raise WrongType(entry.span, "an integer", a_type(value.node.type), "the size of an axis").error()
-    if value.node.kind == "const" and value.node.attribute < 1:
-        raise Wrong("bad-size", "an axis needs a size of at least 1", entry.span).error()
-    _note_divisions(scope, entry)
-    ragged = bool(value.node.axes) or _reads(value.node)
+    node = _size(scope, entry)
+    ragged = not is_host(node)
     for name in item.names:
         construct = "a ragged axis" if ragged else None
-        scope.axes[name.id] = scope.graph.axis(name.id, value.node, construct=construct)
+        scope.axes[name.id] = scope.graph.axis(name.id, node, construct=construct)
 
 
 def _product_axis(scope: Scope, item: tree.AxisItem, size: tree.ProductSize) -> None:
-    names = [name for name, _ in size.components]
-    if len(set(names)) < len(names):
-        raise Wrong("duplicate-name", "two components have one name", item.span).error()
     whole = scope.graph.mul(*(_size(scope, expr) for _, expr in size.components))
     for name in item.names:
         axis = scope.graph.axis(name.id, whole, construct="a product axis")
         scope.axes[name.id] = axis
-        scope.components[axis] = tuple(names)
+        scope.components[axis] = tuple(name for name, _ in size.components)
 
 
 def _joined_axis(scope: Scope, item: tree.AxisItem, size: tree.JoinedSize) -> None:
@@ -162,7 +220,9 @@ def _joined_axis(scope: Scope, item: tree.AxisItem, size: tree.JoinedSize) -> No
     for part in size.parts:
         axis = scope.axis(part.id)
         if axis is None:
-            raise Wrong("not-an-index", f"'{part.id}' is not an index", part.span, "only indices are joined").error()
+            raise scope.not_an_index(part, "only indices can be joined").error()
+        if axis in parts:
+            raise TwiceBound(part.span, part.id, "in this joined axis", size.parts[parts.index(axis)].span).error()
         parts.append(axis)
     whole = scope.graph.add(*(axis.size for axis in parts))
     for name in item.names:
@@ -175,31 +235,16 @@ def lower_requirements(scope: Scope, clause: tree.Require) -> list[Requirement]:
     out = []
     for expr in clause.conditions:
         value = condition(expr, Environment(scope), "a requirement")
-        if value.node.type != BOOL or value.node.axes - {scope.current("b"), scope.current("h")}:
-            free = ", ".join(sorted(axis.name for axis in value.node.axes))
-            helps = (f"say for which: 'all[{free}](…)'",)
-            raise Wrong("open-requirement", f"this requirement depends on '{free}'", expr.span, helps=helps).error()
-        if value.node.is_const(False):
-            raise Wrong("never-true", "this requirement can never hold", expr.span).error()
+        if value.vector:
+            raise OneCondition(expr.span, "a requirement", size_text(value.vector[-1].size)).error()
+        if value.node.axes - {scope.current("b"), scope.current("h"), scope.group_axis()}:
+            raise OpenRequirement(expr.span, tuple(sorted(axis.name for axis in value.node.axes))).error()
+        if is_never_true(value.node):
+            raise NeverTrue(expr.span).error()
         out.append(Requirement(value.node, expr.span.text, expr.span))
     return out
-
-
-def refuse_replaced_size(scope: Scope, clauses: tuple[tree.Clause, ...]) -> None:
-    """`axis i, j: N` replaces M: then naming M is a mistake, unless an input declares it."""
-    for index, size in STANDARD_INDICES.items():
-        axis = scope.axes.get(index)
-        used = {s for declared in scope.inputs.values() for s in declared.size_texts}
-        if axis is None or axis.size is scope.graph.size(size) or index not in scope.declared:
-            continue
-        others = [a for a in scope.axes.values() if a.size is scope.graph.size(size)]
-        if not others and size not in used:
-            scope.sizes.pop(size, None)
 
 
 def default_input_names(scope: Scope) -> list[str]:
     """q, k, v in that order where they are default inputs that were read."""
     return [name for name in DEFAULT_INPUTS if name in scope.inputs and scope.inputs[name].is_default]
-
-
-__all__ = ["replace"]

@@ -10,16 +10,23 @@ from ..ir import Axis, Graph, Node, Tensor
 
 @dataclass(frozen=True)
 class InputDeclaration:
-    """An input that the spec reads: a tensor with one size expression per axis. `size_texts` are the user's words."""
+    """An input that the spec reads: a tensor with one size expression per axis. `size_texts` are the user's words,
+    `size_spans` where they stand; `span` is the name where it is declared."""
 
     tensor: Tensor
     size_texts: tuple[str, ...]
     span: Span
     is_default: bool
+    size_spans: tuple[Span, ...] = ()
 
     @property
     def name(self) -> str:
         return self.tensor.name
+
+    @property
+    def shape(self) -> str:
+        """How it is written with its sizes: `q[B, H, M, D]`."""
+        return f"{self.name}[{', '.join(self.size_texts)}]" if self.size_texts else self.name
 
 
 @dataclass(frozen=True)

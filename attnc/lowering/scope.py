@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 
 from attnc.grammar import tree
 
-from ..diagnostics import Findings, Span, did_you_mean
+from ..diagnostics import NOWHERE, Findings, Mistake, Span, did_you_mean
 from ..ir import Axis, Graph, Node, Tensor
 from .meaning import InputDeclaration, ParameterDeclaration
-from .mistakes import DuplicateName, UnknownName
+from .mistakes import DuplicateName, FunctionAsValue, NotAnIndex, ReplacedSize, UnknownName
+from .sizes import size_text
 from .value import Value
 
 STANDARD_INDICES = {"b": "B", "h": "H", "i": "M", "j": "N", "d": "D", "e": "E"}
 STANDARD_SIZES = ("B", "H", "G", "M", "N", "D", "E")
 DEFAULT_INPUTS = {"q": ("b", "h", "i", "d"), "k": ("b", "G", "j", "d"), "v": ("b", "G", "j", "e")}
+DEFAULT_RESULTS = {"s": "score", "p": "normalize", "out": "aggregate"}
 CONSTANTS = {"inf": float("inf"), "pi": 3.141592653589793}
 
 
@@ -58,21 +60,23 @@ class Scope:
     roles: dict[str, str] = field(default_factory=dict)
     masks: list[MaskEntry] = field(default_factory=list)
     equal: dict[str, Node] = field(default_factory=dict)
+    replaced: dict[str, tuple[str, str, Span]] = field(default_factory=dict)
     exact_divisions: list[tuple[Node, Node, Span]] = field(default_factory=list)
     declared: dict[str, tuple[Span, str]] = field(default_factory=dict)
     read: set[str] = field(default_factory=set)
     reads: list[tuple[str, str, tuple[int | None, ...], Span]] = field(default_factory=list)
     stack: list[str] = field(default_factory=list)
     expansions: int = 0
+    steps: int = 0
 
     # --- declaring ---------------------------------------------------------------------------------------------
 
     def declare(self, name: str, span: Span, role: str) -> None:
-        """Takes a name; a second taking is a mistake."""
+        """Takes a name, which `span` begins with; a second taking is a mistake."""
         if name in self.declared:
             first, first_role = self.declared[name]
-            raise DuplicateName(span, name, first, first_role).error()
-        self.declared[name] = (span, role)
+            raise DuplicateName(span.name(name), name, first, first_role).error()
+        self.declared[name] = (span.name(name), role)
 
     # --- looking up --------------------------------------------------------------------------------------------
 
@@ -130,15 +134,52 @@ class Scope:
         for index in DEFAULT_INPUTS[name]:
             axis = self.axis(index) if index != "G" else None
             sizes.append(axis.size if axis is not None else self.size("G" if index == "G" else STANDARD_INDICES[index]))
-        texts = tuple(size.attribute if size.kind == "size" else "…" for size in sizes)
-        from ..diagnostics import NOWHERE
-
+        texts = tuple(size_text(size) for size in sizes)
         declaration = InputDeclaration(Tensor(name, tuple(sizes)), texts, NOWHERE, is_default=True)
         self.inputs[name] = declaration
         return declaration
 
-    def unknown(self, name: tree.Name) -> UnknownName:
-        known = [*self.declared, *STANDARD_INDICES, *self.sizes, *DEFAULT_INPUTS, *CONSTANTS]
+    # --- what a name is ----------------------------------------------------------------------------------------
+
+    def role(self, name: str) -> str | None:
+        """What a name is, in a message; None for an unknown one."""
+        if name in self.declared:
+            return self.declared[name][1]
+        if name in STANDARD_INDICES:
+            return f"the index over {STANDARD_INDICES[name]}"
+        if name in self.sizes:
+            return "a size"
+        if name in DEFAULT_INPUTS:
+            return "an input"
+        return "a constant" if name in CONSTANTS else None
+
+    def indices(self) -> list[str]:
+        """Every name that is an index."""
+        declared = [name for name in self.axes if " " not in name]
+        return [*declared, *(name for name in STANDARD_INDICES if name not in self.declared)]
+
+    def not_an_index(self, name: tree.Name, where: str, also: tuple[str, ...] = ()) -> Mistake:
+        """The mistake of a name that stands where only an index can; `also` lists other words allowed there."""
+        role = self.role(name.id)
+        near = None if role else did_you_mean(name.id, [*self.indices(), *also])
+        return NotAnIndex(name.span, name.id, where, role, near)
+
+    def unknown(self, name: tree.Name, is_subscripted: bool = False) -> Mistake:
+        """The mistake of a name that is nothing here."""
+        from .calls import BUILT_IN
+
+        if name.id in self.replaced:
+            index, size, span = self.replaced[name.id]
+            return ReplacedSize(name.span, name.id, index, size, span)
+        if name.id in self.definitions:
+            axes = ", ".join(axis.id for axis in self.definitions[name.id].axes)
+            form = f"{name.id}{f'[{axes}]' if axes else ''}(…)"
+            return FunctionAsValue(name.span, name.id, "a definition", f"call it: '{form}'")
+        if name.id in BUILT_IN:
+            return FunctionAsValue(name.span, name.id, "a function", f"call it: '{name.id}(…)'")
+        known = [*self.declared, *STANDARD_INDICES, *self.sizes, *DEFAULT_INPUTS, *CONSTANTS, *DEFAULT_RESULTS]
         near = did_you_mean(name.id, known)
         span, role = self.declared.get(near or "", (None, ""))
-        return UnknownName(name.span, name.id, near, span, role)
+        form = f"{name.id}[…]" if is_subscripted else name.id
+        remedy = f"declare it: 'let {form} = …', or 'input {name.id}[…]' if it is given at the call"
+        return UnknownName(name.span, name.id, near, span, role, remedy)

@@ -2,71 +2,107 @@
 
 from __future__ import annotations
 
-from ..ir import Node
-from ..ir.node import BOOL
+import math
+from collections.abc import Callable
+
+from ..ir import Graph, Node
 
 
 def size_text(size: Node) -> str:
     """A size in the user's notation."""
-    if size.kind in ("size", "param"):
+    if size.kind in ("size", "param", "const"):
         return str(size.attribute)
-    if size.kind == "const":
-        return str(size.attribute)
-    if size.kind == "map" and size.op == "floordiv":
-        return f"{size_text(size.args[0])} // {size_text(size.args[1])}"
     if size.is_product:
-        return " * ".join(size_text(arg) for arg in size.args)
+        return " * ".join(_power_text(arg, exponent) for arg, exponent in zip(size.args, size.attribute))
     if size.is_sum:
-        return _sum_text(size)
+        return _ceildiv_text(size) or _sum_text(size)
+    if size.kind == "map" and size.op in ("floordiv", "mod"):
+        left, right = (_inner_text(arg) for arg in size.args)
+        return f"{left} {'//' if size.op == 'floordiv' else '%'} {right}"
+    if size.kind == "map" and size.op in ("max", "min"):
+        return f"{size.op}({', '.join(size_text(arg) for arg in size.args)})"
     return "a computed size"
+
+
+def _inner_text(size: Node) -> str:
+    text = size_text(size)
+    return f"({text})" if " " in text and not text.endswith(")") else text
+
+
+def _power_text(base: Node, exponent: int) -> str:
+    return _inner_text(base) + (f" ** {exponent}" if exponent != 1 else "")
+
+
+def _ceildiv_text(size: Node) -> str | None:
+    """`ceildiv(a, b)` is -(-a // b) in the graph."""
+    inner = size.args[0]
+    if size.attribute != ((-1,), 0) or inner.kind != "map" or inner.op != "floordiv" or not inner.args[0].is_sum:
+        return None
+    coefficients, constant = inner.args[0].attribute
+    above = _linear_text([(-c, arg) for c, arg in zip(coefficients, inner.args[0].args)], -constant)
+    return f"ceildiv({above}, {size_text(inner.args[1])})"
 
 
 def _sum_text(size: Node) -> str:
     coefficients, constant = size.attribute
+    return _linear_text(list(zip(coefficients, size.args)), constant)
+
+
+def _linear_text(terms: list[tuple[int, Node]], constant: int) -> str:
     parts = []
-    for coefficient, arg in zip(coefficients, size.args):
-        text = size_text(arg)
+    for coefficient, arg in sorted(terms, key=lambda term: term[0] < 0):
+        text = _inner_text(arg)
         sign = " - " if coefficient < 0 else " + "
         parts.append(sign + (text if abs(coefficient) == 1 else f"{abs(coefficient)} * {text}"))
     if constant:
         parts.append((" - " if constant < 0 else " + ") + str(abs(constant)))
     text = "".join(parts)
-    return text[3:] if text.startswith(" + ") else text.strip()
+    return text[3:] if text.startswith(" + ") else "-" + text[3:]
 
 
-def is_proved_outside(position: Node, size: Node, combine: object) -> bool:
+def is_proved_outside(position: Node, size: Node, graph: Graph) -> bool:
     """A position below 0 or at or past the end, whatever the sizes: decided on linear forms."""
-    from ..ir import Graph
-
-    assert isinstance(combine, Graph)
-    below = _upper_sign(position)
-    above = _lower_sign(combine.sub(position, size))
-    return below < 0 or above >= 0
+    return upper_bound(position) < 0 or lower_bound(graph.sub(position, size)) >= 0
 
 
-def _upper_sign(form: Node) -> float:
-    """An upper bound of a form of things that are never negative, or inf."""
+def is_never_true(condition: Node) -> bool:
+    """Proved false by bounds of integer forms, whatever the sizes and indices."""
+    if condition.kind == "const":
+        return not condition.attribute
+    if condition.kind != "map":
+        return False
+    if condition.op == "and":
+        return any(is_never_true(part) for part in condition.args)
+    if condition.op == "or":
+        return all(is_never_true(part) for part in condition.args)
+    if condition.op == "at_most_zero":
+        return lower_bound(condition.args[0]) > 0
+    if condition.op == "equal_zero":
+        return lower_bound(condition.args[0]) > 0 or upper_bound(condition.args[0]) < 0
+    return False
+
+
+def lower_bound(form: Node) -> float:
+    """What an integer form is never below; indices and sizes are at least 0."""
     if form.kind == "const":
         return float(form.attribute)
-    if form.is_sum and form.type != BOOL:
-        coefficients, constant = form.attribute
-        if all(c < 0 and is_never_negative(arg) for c, arg in zip(coefficients, form.args)):
-            return float(constant)
-    return float("inf")
-
-
-def _lower_sign(form: Node) -> float:
-    if form.kind == "const":
-        return float(form.attribute)
-    if is_never_negative(form):
+    if form.kind in ("index", "size"):
         return 0.0
     if form.is_sum:
-        coefficients, constant = form.attribute
-        if all(c > 0 and is_never_negative(arg) for c, arg in zip(coefficients, form.args)):
-            return float(constant)
-    return float("-inf")
+        return _bound(form, lower_bound, upper_bound)
+    return -math.inf
 
 
-def is_never_negative(node: Node) -> bool:
-    """Indices and sizes."""
-    return node.kind in ("index", "size")
+def upper_bound(form: Node) -> float:
+    if form.kind == "const":
+        return float(form.attribute)
+    if form.is_sum:
+        return _bound(form, upper_bound, lower_bound)
+    return math.inf
+
+
+def _bound(form: Node, same: Callable[[Node], float], opposite: Callable[[Node], float]) -> float:
+    coefficients, constant = form.attribute
+    return float(constant) + sum(
+        c * (same(arg) if c > 0 else opposite(arg)) for c, arg in zip(coefficients, form.args)
+    )

@@ -18,7 +18,8 @@ template <class T> ATTNC_INLINE void transpose_square(vec<T> (&x)[lanes<T>]) {
 // dst[c * ld + r] = src[r * row_stride + c] for at most a square; rows missing count as zeros, and of each row of dst
 // only `room` elements may be written.
 template <class T, class S>
-static void pack_square(T *dst, int64_t ld, int64_t room, const S *src, int64_t row_stride, int64_t rows, int64_t cols) {
+static void pack_square(T *dst, int64_t ld, int64_t room, const S *src, int64_t row_stride, int64_t rows,
+                        int64_t cols) {
   constexpr int L = lanes<T>;
   vec<T> x[L];
   if (rows >= L && cols >= L) {

@@ -151,9 +151,20 @@ template <class V, class H> ATTNC_INLINE V join(H lo, H hi) {
 ATTNC_WIDEN(widen_half, v_double, h_float, "vcvtps2pd", ATTNC_HALF)
 ATTNC_WIDEN(widen_half, v_long, h_int, "vpmovsxdq", ATTNC_HALF)
 
-// ---- shuffles
+// ---- shuffles: GCC takes the lanes' numbers as a vector, Clang as constants
 
-// GCC's shuffle takes the lane numbers as a vector; Clang makes a shuffle of unrolled element copies.
+#ifdef __clang__
+template <class N, N... i> struct lane_numbers {
+  static constexpr int L = sizeof...(i);
+  template <class V> ATTNC_INLINE V low(V a, V b) { return __builtin_shufflevector(a, b, (i / 2 + i % 2 * L)...); }
+  template <class V> ATTNC_INLINE V high(V a, V b) {
+    return __builtin_shufflevector(a, b, ((i + L) / 2 + i % 2 * L)...);
+  }
+  template <class V> ATTNC_INLINE V even(V a, V b) { return __builtin_shufflevector(a, b, (2 * i)...); }
+};
+template <int n> using all_lanes = __make_integer_seq<lane_numbers, int, n>;
+#endif
+
 template <class T> ATTNC_INLINE vec<T> exchange(vec<T> x, int distance) {  // lane i becomes lane i ^ distance
 #ifdef __clang__
   vec<T> r;
@@ -166,25 +177,17 @@ template <class T> ATTNC_INLINE vec<T> exchange(vec<T> x, int distance) {  // la
 // a0 b0 a1 b1 ...: lo is the first vector of that, hi the second.
 template <class T> ATTNC_INLINE void interleave(vec<T> a, vec<T> b, vec<T> &lo, vec<T> &hi) {
 #ifdef __clang__
-  vec<T> first, second;
-  ATTNC_UNROLL for (int i = 0; i < lanes<T>; i++) {
-    first[i] = i & 1 ? b[i / 2] : a[i / 2];
-    second[i] = i & 1 ? b[(i + lanes<T>) / 2] : a[(i + lanes<T>) / 2];
-  }
-  lo = first, hi = second;
+  lo = all_lanes<lanes<T>>::low(a, b);
+  hi = all_lanes<lanes<T>>::high(a, b);
 #else
   const ints<T> order = iota<T>() / 2 + (iota<T>() & 1) * lanes<T>;
-  const vec<T> first = __builtin_shuffle(a, b, order);
+  lo = __builtin_shuffle(a, b, order);
   hi = __builtin_shuffle(a, b, order + lanes<T> / 2);
-  lo = first;
 #endif
 }
 ATTNC_INLINE v_int even_lanes(v_int a, v_int b) {  // a0 a2 ... b0 b2 ...
 #ifdef __clang__
-  v_int r;
-  ATTNC_UNROLL for (int i = 0; i < lanes<float>; i++)
-    r[i] = i < lanes<float> / 2 ? a[2 * i] : b[2 * i - lanes<float>];
-  return r;
+  return all_lanes<lanes<float>>::even(a, b);
 #else
   return __builtin_shuffle(a, b, iota<float>() * 2);
 #endif

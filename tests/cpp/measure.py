@@ -42,9 +42,8 @@ def report_compile_times(folder: Path, target: str) -> None:
 def report_products(library: ctypes.CDLL, suffix: str) -> None:
     peak, product = getattr(library, f"peak_{suffix}"), getattr(library, f"product_{suffix}")
     best = max(peak() for _ in range(5))
-    print(
-        f"\npeak of one core, {'float' if suffix == 'f' else 'double'}: {best / 1e9:.1f} GFLOP/s; products in % of it"
-    )
+    name = {"f": "float", "d": "double"}[suffix]
+    print(f"\npeak of one core, {name}: {best / 1e9:.1f} GFLOP/s; products in % of it")
     print("   m    n    k   padding   A by rows  A by columns  C += A by columns")
     for m, n, k in PRODUCTS:
         for pad in (0, 16):

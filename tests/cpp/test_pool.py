@@ -141,12 +141,11 @@ def test_fork_while_others_are_calling(pool):
 EXIT = """
 import ctypes, threading, time
 pool = ctypes.CDLL({path!r})
-body = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int)(lambda context, task, worker: None)
-native = ctypes.cast(pool.attnc_pool_size, ctypes.c_void_p)  # any function will do for a body that ignores its work
+body = ctypes.cast(pool.attnc_pool_size, ctypes.c_void_p)  # a function that ignores what it is passed
 def call():
     while True:
-        pool.attnc_parallel(ctypes.c_int64(64), 3, native, None)
-pool.attnc_parallel(ctypes.c_int64(64), 3, native, None)
+        pool.attnc_parallel(ctypes.c_int64(64), 3, body, None)
+pool.attnc_parallel(ctypes.c_int64(64), 3, body, None)
 for _ in range({callers}):
     threading.Thread(target=call, daemon=True).start()
 time.sleep(0.05)

@@ -45,10 +45,12 @@ template <class T> static double peak() {  // multiply-adds of registers, in ope
   });
   return 2.0 * 12 * lanes<T> * steps / seconds;
 }
-template <class T> static double product_rate(int64_t m, int64_t n, int64_t k, int transposed, int64_t pad, int accumulate) {
+template <class T>
+static double product_rate(int64_t m, int64_t n, int64_t k, int transposed, int64_t pad, int accumulate) {
   T *const a = memory<T>((m + pad) * (k + pad)), *const b = memory<T>((n + pad) * k), *const c = memory<T>(m * n);
-  const int64_t a_row = transposed ? 1 : k + pad, a_col = transposed ? m + pad : 1, times = 1 + 400000000 / (100 * m * n * k);
-  const double seconds = least(12, [=] {
+  const int64_t a_row = transposed ? 1 : k + pad, a_col = transposed ? m + pad : 1;
+  const int64_t times = 1 + 4000000 / (m * n * k);
+  const double seconds = least(20, [=] {
     for (int64_t i = 0; i < times; i++) gemm(m, n, k, a, a_row, a_col, b, n + pad, c, n, accumulate != 0);
   });
   free(a), free(b), free(c);
@@ -92,9 +94,11 @@ double product_d(int64_t m, int64_t n, int64_t k, int transposed, int64_t pad, i
   double name##_f() { return element_rate<float>([](v_float x) { return name(x); }); }          \
   double name##_d() { return element_rate<double>([](v_double x) { return name(x); }); }
 RATE(exp2) RATE(exp) RATE(log) RATE(tanh) RATE(sigmoid) RATE(erf) RATE(sin)
-double pack_float(int64_t rows, int64_t cols, int64_t pad, int transposed) { return pack_rate<float>(rows, cols, pad, transposed); }
-double pack_bf16(int64_t rows, int64_t cols, int64_t pad, int transposed) { return pack_rate<bf16>(rows, cols, pad, transposed); }
-double pack_f16(int64_t rows, int64_t cols, int64_t pad, int transposed) { return pack_rate<f16>(rows, cols, pad, transposed); }
+#define PACK(name, S)                                                               \
+  double pack_##name(int64_t rows, int64_t cols, int64_t pad, int transposed) {     \
+    return pack_rate<S>(rows, cols, pad, transposed);                               \
+  }
+PACK(float, float) PACK(bf16, bf16) PACK(f16, f16)
 
 static void nothing(void *, int64_t, int) {}
 static void meet(void *context, int64_t, int) {  // two tasks that end only when both have begun

@@ -2,17 +2,17 @@
 #include "attnc_integer.h"
 using namespace attnc;
 
-ATTNC_INLINE v_int load_lanes(const int32_t *p) { return load(p); }
-ATTNC_INLINE v_long load_lanes(const int64_t *p) { return load(p); }
 ATTNC_INLINE wide load_wide(const int64_t *p) { return wide{load(p), load(p + lanes<double>)}; }
 ATTNC_INLINE void store_wide(int64_t *p, wide x) { store(p, x.lo), store(p + lanes<double>, x.hi); }
 
 #define REDUCE_OF(name, T, suffix) T name##_##suffix(const T *x) { return name(load(x)); }
 #define REDUCE(name) REDUCE_OF(name, float, f) REDUCE_OF(name, double, d)
-#define DIVISION(name)                                                                                                  \
-  void name##_i32(const int32_t *a, const int32_t *b, int32_t *r) { store(r, name(load(a), load(b))); }                 \
-  void name##_i64(const int64_t *a, const int64_t *b, int64_t *r) { store(r, name(load(a), load(b))); }                 \
-  void name##_wide(const int64_t *a, const int64_t *b, int64_t *r) { store_wide(r, name(load_wide(a), load_wide(b))); } \
+#define DIVISION(name)                                                                                  \
+  void name##_i32(const int32_t *a, const int32_t *b, int32_t *r) { store(r, name(load(a), load(b))); } \
+  void name##_i64(const int64_t *a, const int64_t *b, int64_t *r) { store(r, name(load(a), load(b))); } \
+  void name##_wide(const int64_t *a, const int64_t *b, int64_t *r) {                                    \
+    store_wide(r, name(load_wide(a), load_wide(b)));                                                    \
+  }                                                                                                     \
   int64_t name##_scalar(int64_t a, int64_t b) { return name(a, b); }
 #define WIDE(name, expression)                                             \
   void wide_##name(const int64_t *p, const int64_t *q, int64_t s, int64_t *r) { \

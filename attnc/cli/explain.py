@@ -1,0 +1,98 @@
+"""`attnc explain FILE --shape …`: what would run for tensors of these sizes, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..diagnostics import Diagnostic
+from ..diagnostics.diagnostic import AttnError
+from .options import dtype_option, name_option, pairs, pick
+
+if TYPE_CHECKING:
+    from ..card import Card, ParameterCard
+
+_USUAL = {"B": 1, "H": 8, "M": 1024, "N": 1024, "D": 64, "E": 64}
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--shape", default="", help="Sizes by name: B=1,H=8,M=4096,N=4096,D=64 (usual ones otherwise).")
+@click.option("--set", "settings", default="", help="Parameters by name: window=512.")
+@click.option("--device", type=click.Choice(["cpu"]), default="cpu", show_default=True)
+@dtype_option
+@name_option
+def explain(file: Path, shape: str, settings: str, device: str, dtype: str, name: str | None) -> None:
+    """Explain what runs for given sizes: passes, tiles, sparsity, work and memory."""
+    import torch
+
+    attention = pick(file, name)
+    card = attention.card()
+    parameters = {p.name: _value(p, text) for p, text in _given(card, settings)}
+    sizes = _sizes(card, pairs(shape, "--shape"), parameters)
+    tensors = _tensors(card, sizes, parameters, getattr(torch, dtype))
+    click.echo(attention.explain(*tensors, **parameters), nl=False)
+
+
+def _given(card: Card, settings: str) -> list[tuple[ParameterCard, str]]:
+    found = pairs(settings, "--set")
+    known = {p.name: p for p in card.parameters}
+    for name in found:
+        if name not in known:
+            title = f"'{card.name}' has no parameter '{name}'"
+            raise AttnError([Diagnostic("unknown-argument", title, (), None, tuple(f"it has '{n}'" for n in known))])
+    return [(known[name], text) for name, text in found.items()]
+
+
+def _value(parameter: ParameterCard, text: str) -> Any:
+    if parameter.type == "mode":
+        return text
+    if parameter.type == "bool":
+        return text.lower() in ("1", "true", "yes")
+    try:
+        return int(text) if parameter.type == "int" else float(text)
+    except ValueError:
+        title = f"'{text}' is no {parameter.type} for '{parameter.name}'"
+        raise AttnError([Diagnostic("wrong-parameter", title)]) from None
+
+
+def _sizes(card: Card, given: dict[str, str], parameters: dict[str, Any]) -> dict[str, int]:
+    """Sizes as given, usual ones, and G like H where nothing is said."""
+    from ..ir.host import names_in
+
+    needed = {n for item in card.inputs for size in item.sizes for n in names_in(size)}
+    needed -= {p.name for p in card.parameters}
+    for name in given:
+        if name not in needed:
+            title = f"'{card.name}' has no size '{name}'"
+            helps = (f"its sizes are {', '.join(sorted(needed))}",)
+            raise AttnError([Diagnostic("unknown-size", title, (), None, helps)])
+    try:
+        sizes = {name: int(text) for name, text in given.items()}
+    except ValueError as error:
+        raise AttnError([Diagnostic("bad-option", f"a size in --shape is no number: {error}")]) from None
+    for name in needed:
+        if name == "G" and "G" not in sizes:
+            sizes["G"] = sizes.get("H", _USUAL["H"])
+        sizes.setdefault(name, sizes.get("N", 1024) if name == "M" else _USUAL.get(name, 16))
+    return sizes
+
+
+def _tensors(card: Card, sizes: dict[str, int], parameters: dict[str, Any], dtype: Any) -> list[Any]:
+    import torch
+
+    from ..ir.host import evaluate
+
+    known = {**{p.name: p.default for p in card.parameters}, **parameters, **sizes}
+    tensors = []
+    for item in card.inputs:
+        shape = [int(evaluate(size, known)) for size in item.sizes]
+        if item.type == "float":
+            tensors.append(torch.zeros(shape, dtype=dtype))
+        elif item.type == "int":
+            tensors.append(torch.zeros(shape, dtype=torch.int64))
+        else:
+            tensors.append(torch.ones(shape, dtype=torch.bool))
+    return tensors

@@ -1,0 +1,110 @@
+"""Plan -> text: stages in order, what each statistic is and how it is summed, which tiles are visited."""
+
+from __future__ import annotations
+
+from ..ir import Node
+from ..ir.node import walk
+from ..ir.text import expression
+from .plan import FREE, LOOP, MATMUL, ROW, SCATTER, TILE, Accumulator, Nest, Pass, Plan, Store
+
+_HOMES = {
+    ROW: "kept by its rows",
+    LOOP: "added along the loop",
+    FREE: "a share for each worker, added in order",
+    TILE: "added pair by pair",
+}
+
+
+def print_plan(plan: Plan) -> str:
+    """One paragraph for each stage."""
+    lines: list[str] = []
+    for number, stage in enumerate(plan.stages):
+        lines += _pass(stage, number) if isinstance(stage, Pass) else _nest(stage, number)
+    for tensor, axes in plan.temporaries:
+        lines.append(f"temporary {tensor.name}[{', '.join(axis.name for axis in axes)}]")
+    return "\n".join(lines) + "\n"
+
+
+def names_of(stage: Pass) -> dict[Node, str]:
+    """Short names for the statistics of a pass."""
+    counts: dict[str, int] = {}
+    names: dict[Node, str] = {}
+    for accumulator in stage.accumulators:
+        stem = {"max": "top", "min": "least", "argmax": "where", "prod": "product"}.get(accumulator.op, "sum")
+        counts[stem] = counts.get(stem, 0) + 1
+        names[accumulator.node] = f"{stem}{counts[stem]}"
+    return names
+
+
+def _pass(stage: Pass, number: int) -> list[str]:
+    rows = stage.row.name if stage.row is not None else "a single row"
+    grid = ", ".join(axis.name for axis in stage.grid)
+    each = f", for each {grid} in parallel" if grid else ""
+    lines = [f"stage {number}: a pass over tiles of {rows} by {stage.loop.name}{each}"]
+    if stage.owns_rows:
+        lines.append("  one worker goes through all blocks of rows")
+    for one in stage.sequential:
+        lines.append(f"  then through {one.axis.name} from {expression(one.low)} to {expression(one.high)}")
+    lines += ["  " + text for text in _tiles(stage)]
+    names = names_of(stage)
+    for node, name in _dots(stage).items():
+        lines.append(f"  {name} = {expression(node)}")
+        names[node] = name
+    for accumulator in stage.accumulators:
+        lines += ["  " + text for text in _accumulator(accumulator, names)]
+    for store in (*stage.tile_stores, *stage.epilogue):
+        lines.append("  " + _store(store, names))
+    return lines
+
+
+def _dots(stage: Pass) -> dict[Node, str]:
+    """Names for what every pair needs first: sums over features of both its sides."""
+    found: dict[Node, str] = {}
+    values = [term.tile for a in stage.accumulators for term in a.terms] + [s.node for s in stage.tile_stores]
+    for value in values:
+        for node in walk(value):
+            if node.kind == "reduce" and stage.loop in node.axes and stage.row in node.axes:
+                found.setdefault(node, f"dot{len(found) + 1}")
+    return found
+
+
+def _tiles(stage: Pass) -> list[str]:
+    if stage.domain.is_const(True):
+        return ["every tile is full"]
+    classes = stage.classes
+    lines = [f"pairs: {expression(stage.domain)}"]
+    lines.append(f"tiles from {expression(classes.low)} to {expression(classes.high)}")
+    lines.append(f"a tile is visited if {expression(classes.may)}, without masks if {expression(classes.must)}")
+    for condition in classes.unknown:
+        lines.append(f"nothing is known of '{expression(condition)}' before it is computed: no tile is left out for it")
+    return lines
+
+
+def _accumulator(accumulator: Accumulator, names: dict[Node, str]) -> list[str]:
+    inner = {node: name for node, name in names.items() if node is not accumulator.node}
+    name = names[accumulator.node]
+    widths = f"[{', '.join(axis.name for axis in accumulator.widths)}]" if accumulator.widths else ""
+    lines = [f"{name}{widths} = {expression(accumulator.node, inner)}; {_HOMES[accumulator.home]}"]
+    for term in accumulator.terms:
+        if term.form == MATMUL and term.operand is not None:
+            tile, operand = expression(term.tile, inner, 70), expression(term.operand, inner, 70)
+            lines.append(f"  as a matrix product of '{tile}' and '{operand}'")
+        elif term.form == SCATTER:
+            places = ", ".join(f"{axis.name} = {expression(p)}" for axis, p in accumulator.scattered)
+            lines.append(f"  scattered to {places}")
+        elif term.widths:
+            lines.append(f"  one {', '.join(axis.name for axis in term.widths)} after another")
+    for rescale in accumulator.rescales:
+        verb = "increased by" if rescale.adds else "multiplied by"
+        lines.append(f"  {verb} {expression(rescale.by).replace('shift', 'x')} when '{expression(rescale.anchor, inner, 60)}' moves by x")
+    return lines
+
+
+def _nest(stage: Nest, number: int) -> list[str]:
+    return [f"stage {number}: point by point", *("  " + _store(store, {}) for store in stage.stores)]
+
+
+def _store(store: Store, names: dict[Node, str]) -> str:
+    axes = ", ".join(axis.name for axis in store.axes)
+    sign = "+=" if store.adds else "="
+    return f"{store.tensor.name}[{axes}] {sign} {expression(store.node, names)}"

@@ -1,0 +1,229 @@
+"""What will run for a call, and why: passes, tiles and what they leave out, work, memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from attnc.codegen.cpp.blocks import choose_blocks
+from attnc.codegen.cpp.names import Names
+from attnc.codegen.statements import Accumulate, AccumulateColumns, Contract, RunPass, Sweep
+from attnc.ir import Node
+from attnc.ir.axis import Axis
+from attnc.ir.host import encode, evaluate, is_host
+from attnc.ir.node import walk
+from attnc.ir.text import expression
+from attnc.pipeline import Derivation
+from attnc.planning.plan import Pass, Plan
+from attnc.planning.printer import print_plan
+
+from .dense import make_evaluator
+from .dtypes import NAMES, promoted, summed
+from .entry import _arrange
+from .signature import bind_sizes, check_tensors
+
+if TYPE_CHECKING:
+    from attnc.spec import Attention
+
+_MOST_PAIRS = 1 << 26
+_MOST_TILES = 1 << 16
+
+
+@dataclass
+class Counts:
+    """Tiles of a pass by class, over all its workers; None where they depend on tensors."""
+
+    empty: int
+    full: int
+    partial: int
+
+    @property
+    def all(self) -> int:
+        return self.empty + self.full + self.partial
+
+
+def explain_call(attention: Attention, args: Sequence[Any], kwargs: dict[str, Any]) -> str:
+    """The explanation for given tensors."""
+    card, tensors, parameters = _arrange(attention, tuple(args), kwargs)
+    check_tensors(card, tensors)
+    statics = tuple((p.name, parameters[p.name]) for p in card.statics)
+    derivation = attention.derivation(statics)
+    bound = bind_sizes(card, [t.shape for t in tensors], parameters)
+    floats = [t.dtype for item, t in zip(card.inputs, tensors) if item.type == "float"]
+    dtype = promoted(floats)
+    writer = _Explanation(derivation, {**parameters, **bound.sizes}, dict(bound.widths), dtype, tensors, card, parameters)
+    sizes = ", ".join(f"{name}={value}" for name, value in bound.sizes.items())
+    lines = [f"{card.name}: {sizes}, {NAMES[dtype]}"]
+    if card.doc:
+        lines.append(card.doc.strip().split("\n")[0])
+    return "\n".join([*lines, "", *writer.lines()]) + "\n"
+
+
+class _Explanation:
+    def __init__(
+        self,
+        derivation: Derivation,
+        known: dict[str, Any],
+        widths: dict[str, int],
+        dtype: torch.dtype,
+        tensors: tuple[torch.Tensor, ...],
+        card: Any,
+        parameters: dict[str, Any],
+    ) -> None:
+        self.derivation = derivation
+        self.known = known
+        self.dtype = dtype
+        self.card = card
+        self.tensors = tensors
+        self.parameters = parameters
+        self.names = Names("double" if dtype == torch.float64 else "float", widths, {}, {})
+
+    def lines(self) -> list[str]:
+        derivation = self.derivation
+        wanted = tuple(d.name for d in derivation.meaning.inputs if d.tensor.type == "float")
+        gradient = derivation.gradient(wanted)
+        forward = derivation.plan_forward(gradient.kept)
+        backward = derivation.plan_backward(gradient, both=self._owners() >= _cores())
+        lines = ["forward", *self._direction(forward), "", "backward", *self._direction(backward)]
+        lines += ["", "kept for the backward"]
+        for saved in gradient.kept:
+            what = f"the result '{saved.result}'" if saved.result else expression(saved.node, longest=90)
+            lines.append(f"  {what}: {self._bytes(saved.axes)}")
+        return lines
+
+    def _owners(self) -> int:
+        return int(self.known.get("B", 1) * self.known.get("G", self.known.get("H", 1)))
+
+    def _bytes(self, axes: Sequence[Axis]) -> str:
+        count = math.prod(self._length(axis) for axis in axes)
+        return _size(count * torch.finfo(summed(self.dtype)).bits // 8)
+
+    def _length(self, axis: Axis) -> int:
+        return int(evaluate(encode(axis.size), self.known)) if is_host(axis.size) else 0
+
+    # --- one direction -----------------------------------------------------------------------------------------
+
+    def _direction(self, plan: Plan) -> list[str]:
+        lines = ["  " + line for line in print_plan(plan).rstrip().split("\n")]
+        program = self.derivation.statements(plan)
+        runs = [stage for stage in program.stages if isinstance(stage, RunPass)]
+        total = 0.0
+        for stage, run in zip(plan.passes, runs):
+            text, work = self._tiles(stage, run)
+            lines += ["  " + line for line in text]
+            total += work
+        if runs:
+            lines.append(f"  {total / 1e9:.3g} GFLOP of matrix products in {len(runs)} pass{'es' * (len(runs) > 1)}")
+        return lines
+
+    def _tiles(self, stage: Pass, run: RunPass) -> tuple[list[str], float]:
+        """Tile shares, density and the bound on what sparsity can save; floating-point work of the products."""
+        blocks = choose_blocks(self.names, run)
+        counts = self._count(stage, blocks.rows, blocks.columns)
+        repeat = self._repeats(stage)
+        per_pair = self._work_per_pair(run)
+        rows = self._length(stage.row) if stage.row is not None else 1
+        columns = self._length(stage.loop)
+        lines = [f"pass over {stage.row.name if stage.row else 'one row'} by {stage.loop.name}: tiles of {blocks.rows} by {blocks.columns}"]
+        if counts is None:
+            visited = 1.0
+            lines.append("  which tiles are visited depends on the tensors given")
+        else:
+            visited = (counts.full + counts.partial) / max(counts.all, 1)
+            shares = [f"{100 * n / max(counts.all, 1):.1f} % {what}" for n, what in self._shares(counts)]
+            lines.append(f"  {counts.all} tiles for each head: {', '.join(shares)}")
+        density = self._density(stage, rows, columns)
+        if density is not None and density < 1:
+            bound = f"{1 / density:.3g}" if density else "unlimited"
+            reached = f"{1 / visited:.3g}" if visited else "unlimited"
+            lines.append(f"  {100 * density:.2f} % of pairs exist: at most {bound} times faster than dense, {reached} by tiles")
+        if density == 0:
+            lines.append("  note: the mask removes everything, so the results are 0")
+        return lines, per_pair * rows * columns * visited * repeat
+
+    def _shares(self, counts: Counts) -> list[tuple[int, str]]:
+        return [(counts.empty, "left out"), (counts.full, "full"), (counts.partial, "partial")]
+
+    def _repeats(self, stage: Pass) -> int:
+        outer = {axis for axis in stage.grid} | {one.axis for one in stage.sequential}
+        heads = {"H": "G"}
+        names = {axis.size.attribute for axis in outer if axis.size.kind == "size"}
+        if "H" in names:
+            names.discard(heads["H"])
+        rest = [self._length(axis) for axis in outer if axis.size.kind != "size"]
+        return math.prod([int(self.known[name]) for name in names] + rest)
+
+    def _work_per_pair(self, run: RunPass) -> float:
+        total = 0.0
+        for statement in run.tiles.body:
+            if isinstance(statement, Contract):
+                total += 2 * self._length(statement.left.widths[-1])
+            elif isinstance(statement, Accumulate):
+                total += 2 * self._length(statement.local.widths[-1])
+            elif isinstance(statement, AccumulateColumns):
+                total += 2 * self._length(statement.right.widths[-1])
+            elif isinstance(statement, Sweep):
+                for collect in statement.collects:
+                    total += 2 * math.prod(self._length(axis) for axis in collect.widths) * bool(collect.widths)
+        return total
+
+    # --- tiles -------------------------------------------------------------------------------------------------
+
+    def _count(self, stage: Pass, rows: int, columns: int) -> Counts | None:
+        classes = stage.classes
+        if not all(is_host(node) for node in (classes.may, classes.must, classes.low, classes.high)):
+            return None
+        row_size = self._length(stage.row) if stage.row is not None else 1
+        loop_size = self._length(stage.loop)
+        if math.ceil(row_size / rows) * math.ceil(loop_size / columns) > _MOST_TILES:
+            return None
+        may, must = encode(classes.may), encode(classes.must)
+        counts = Counts(0, 0, 0)
+        for first_row in range(0, row_size, rows):
+            last_row = min(first_row + rows, row_size) - 1
+            for first in range(0, loop_size, columns):
+                last = min(first + columns, loop_size) - 1
+                corners = {"#first_row": first_row, "#last_row": last_row, "#first": first, "#last": last}
+                known = {**self.known, **corners}
+                if not evaluate(may, known):
+                    counts.empty += 1
+                elif evaluate(must, known) and last - first + 1 == columns:
+                    counts.full += 1
+                else:
+                    counts.partial += 1
+        return counts
+
+    def _density(self, stage: Pass, rows: int, columns: int) -> float | None:
+        """The share of pairs that the domain holds."""
+        if stage.domain.is_const(True):
+            return 1.0
+        outer = [self._length(axis) for axis in stage.domain.axes if axis not in (stage.row, stage.loop)]
+        if rows * columns * math.prod(outer) > _MOST_PAIRS or rows * columns == 0:
+            return None
+        if any(_reads_other(node) for node in walk(stage.domain)):
+            return None
+        evaluator = make_evaluator(self.card, self.tensors, self.parameters)
+        value = evaluator(stage.domain).double()
+        return float(value.mean())
+
+
+def _reads_other(node: Node) -> bool:
+    return node.kind == "reduce" or node.kind == "read" and node.attribute.origin != "input"
+
+
+def _size(count: int) -> str:
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if count < 1024 or unit == "GiB":
+            return f"{count:.4g} {unit}"
+        count = count / 1024  # type: ignore[assignment]
+    return ""
+
+
+def _cores() -> int:
+    import os
+
+    return os.cpu_count() or 1
