@@ -62,6 +62,7 @@ class Card:
     results: list[OutputCard]
     widths: list[str]
     lengths: list[str]
+    derived: list[tuple[str, Encoded]]
 
     @property
     def statics(self) -> list[ParameterCard]:
@@ -82,6 +83,7 @@ class Card:
             [OutputCard(**item) for item in data["results"]],
             data["widths"],
             data["lengths"],
+            [(name, size) for name, size in data["derived"]],
         )
 
 
@@ -103,7 +105,7 @@ def make_card(derivation: Derivation) -> Card:
     ]
     return Card(
         meaning.name, meaning.doc, inputs, parameters, requirements, exact, results, derivation.width_sizes(),
-        _lengths(derivation),
+        _lengths(derivation), [(name, encode(size)) for name, size in meaning.derived_sizes.items()],
     )
 
 

@@ -11,9 +11,10 @@ from typing import Any
 from attnc.grammar import tree
 
 from .definitions import gather, prelude
-from .diagnostics import Diagnostic
-from .diagnostics.diagnostic import AttnError
+from .diagnostics import AttnError, Diagnostic, Findings
 from .lowering import lower
+from .lowering.checking import check_definitions
+from .mistakes import AttentionTwice, NoAttention, OutsideAttention, UnknownAttention, UnreadableFile
 from .spec import Attention
 
 
@@ -25,8 +26,7 @@ class Attentions(Mapping[str, Attention]):
 
     def __getitem__(self, name: str) -> Attention:
         if name not in self._found:
-            known = ", ".join(self._found)
-            raise AttnError([Diagnostic("unknown-attention", f"there is no attention '{name}'; there are {known}")])
+            raise UnknownAttention(name, tuple(self._found)).error()
         return self._found[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -64,8 +64,7 @@ def read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        title = f"'{path}' cannot be read: {error.strerror or error}"
-        raise AttnError([Diagnostic("unreadable-file", title)]) from None
+        raise UnreadableFile(str(path), error.strerror or str(error)).error() from None
 
 
 def unwrap(found: dict[str, Attention]) -> Attention | Attentions:
@@ -81,26 +80,30 @@ def _compile_text(text: str | bytes, name: str, folder: Path | None) -> dict[str
 def make_attentions(file: tree.File, folder: Path | None) -> dict[str, Attention]:
     """Every attention of a file, checked; mistakes of all of them are reported together."""
     definitions = gather(file, folder)
-    errors: list[Diagnostic] = []
-    names: set[str] = set()
+    findings = Findings()
+    check_definitions(file.defines, definitions, prelude(), findings)
+    known = findings.found[:]
+    first: dict[str, tree.Attention] = {}
     for item in file.attentions:
-        if item.name in names:
-            errors.append(Diagnostic("duplicate-name", f"two attentions are called '{item.name}'"))
-        names.add(item.name)
+        if item.name in first:
+            findings.add(AttentionTwice(item.name_span, item.name, first[item.name].name_span))
+        first.setdefault(item.name, item)
         try:
             lower(item, definitions)
         except AttnError as error:
-            errors += [d for d in error.diagnostics if d not in errors]
+            findings.absorb(AttnError([d for d in error.diagnostics if not _is_known(d, known)]))
+    findings.raise_if_any()
     if not file.attentions:
-        errors += _check_definitions(file)
-    if errors:
-        raise AttnError(errors)
+        raise NoAttention(Path(file.span.source.name).name).error()
     return {item.name: standalone(item, definitions) for item in file.attentions}
 
 
-def _check_definitions(file: tree.File) -> list[Diagnostic]:
-    title = "this file holds definitions but no attention"
-    return [Diagnostic("no-attention", title, (), None, ("use it from another file: 'use \"name.attn\"'",))]
+def _is_known(found: Diagnostic, known: list[Diagnostic]) -> bool:
+    """Whether a call only shows again what is wrong in a definition."""
+    endless = ("recursive-definition", "spec-too-large")
+    if found.code in endless and any(d.code in endless for d in known):
+        return True
+    return any(d.code == found.code and d.labels[0] in found.labels for d in known)
 
 
 def standalone(attention: tree.Attention, definitions: Mapping[str, tree.Define]) -> Attention:
@@ -144,14 +147,10 @@ class Definition:
         return f"<attnc definition '{self.tree.name}'>"
 
     def __getitem__(self, axes: Any) -> Any:
-        raise AttnError([_outside(self.tree.name)])
+        raise OutsideAttention(self.tree.name).error()
 
     def __call__(self, *args: Any) -> Any:
-        raise AttnError([_outside(self.tree.name)])
-
-
-def _outside(name: str) -> Diagnostic:
-    return Diagnostic("outside-attention", f"'{name}' only means something inside a decorated attention")
+        raise OutsideAttention(self.tree.name).error()
 
 
 def attention(function: Callable[..., Any]) -> Attention:

@@ -134,8 +134,8 @@ class Derivation:
         targets += [Target(saved.tensor, saved.axes, saved.node) for saved in kept if saved.result is None]
         return make_plan(self.meaning.graph, targets, self.roles)
 
-    def plan_backward(self, gradient: Gradient, both: bool) -> Plan:
-        return make_plan(self.meaning.graph, gradient.targets, self.roles, both=both)
+    def plan_backward(self, gradient: Gradient) -> Plan:
+        return make_plan(self.meaning.graph, gradient.targets, self.roles, both=True)
 
     # --- source ------------------------------------------------------------------------------------------------
 

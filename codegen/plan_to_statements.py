@@ -7,13 +7,42 @@ from attnc.ir.axis import in_order
 from attnc.ir.node import walk
 from attnc.ir.roles import OUTER, Roles
 from attnc.planning.plan import (
-    LANES, LOOP, LOOPED, MATMUL, ROW, SCATTER, TILE, Accumulator, Nest, Pass, Plan, Term,
+    LANES,
+    LOOP,
+    LOOPED,
+    MATMUL,
+    ROW,
+    SCATTER,
+    TILE,
+    Accumulator,
+    Nest,
+    Pass,
+    Plan,
+    Term,
 )
 
 from .contractions import find_contraction
 from .statements import (
-    NATURAL, PANEL, VECTOR, Accumulate, AccumulateColumns, Collect, Contract, Fill, Follow, Local, Pack, Packed,
-    Prepare, Program, RunNest, RunPass, StageStatement, Sweep, Tiles, TileStatement,
+    NATURAL,
+    PANEL,
+    VECTOR,
+    Accumulate,
+    AccumulateColumns,
+    Collect,
+    Contract,
+    Fill,
+    Follow,
+    Local,
+    Pack,
+    Packed,
+    Prepare,
+    Program,
+    RunNest,
+    RunPass,
+    StageStatement,
+    Sweep,
+    Tiles,
+    TileStatement,
 )
 
 
@@ -91,7 +120,7 @@ class _PassStatements:
             self._operands(store.node, frozenset(), in_tiles=False)
         outer, inner = self._prepares()
         run = RunPass(
-            made.row, made.loop, made.grid, made.owns_rows, outer, tuple(self.accumulators.values()),
+            made.row, made.loop, made.grid, made.owns_rows, made.split, outer, tuple(self.accumulators.values()),
             tuple(self.anchors), made.sequential, inner, Tiles(made.loop, made.classes, tuple(body)), made.epilogue,
             (*self.tiles.values(), *self.filled.values()), self._zeroed(),
         )
@@ -206,7 +235,7 @@ class _PassStatements:
             return False
         if sum(self._is_width(axis) for axis in node.axes) > 1 or not self._is_open(node):
             return False
-        if node.kind == "reduce" or node.kind == "at" and any(part.kind == "reduce" for part in walk(node)):
+        if node.kind == "reduce" or (node.kind == "at" and any(part.kind == "reduce" for part in walk(node))):
             return self.made.row is None or self.made.row in node.axes
         featured = any(self._is_width(axis) for axis in node.axes)
         return in_tiles and featured and (self.made.row is None or self.made.row in node.axes)

@@ -152,6 +152,7 @@ class RunPass:
     loop: Axis
     grid: tuple[Axis, ...]
     owns_rows: bool
+    split: Axis | None
     prepares: tuple[Prepare, ...]
     accumulators: tuple[Local, ...]
     anchors: tuple[Node, ...]

@@ -18,6 +18,7 @@ from attnc.card import Card, OutputCard
 from attnc.diagnostics import Diagnostic
 from attnc.diagnostics.diagnostic import AttnError
 from attnc.ir.host import evaluate
+from attnc.ir.roles import SPLITS
 from attnc.pipeline import Derivation
 
 from . import pool
@@ -151,8 +152,7 @@ class Caller:
         layouts = [(item.name, NAMES[t.dtype], _unit_last(t)) for item, t in zip(card.inputs, tensors)]
         layouts.append(("#result", NAMES[dtype], True))
         compute = "double" if dtype == torch.float64 else "float"
-        owners = bound.sizes.get("B", 1) * bound.sizes.get("G", bound.sizes.get("H", 1))
-        return Request(statics, compute, tuple(bound.widths.items()), tuple(layouts), needs, owners >= _cores())
+        return Request(statics, compute, tuple(bound.widths.items()), tuple(layouts), needs)
 
     # --- kernels -----------------------------------------------------------------------------------------------
 
@@ -178,6 +178,7 @@ class Caller:
             for o in kernel.outputs
         )
         parallel, scratch = pool.entry_points()
+        known[SPLITS] = max((-(-_cores() // max(evaluate(o, known), 1)) for o in kernel.owners), default=1)
         words = array("q", [0, parallel, scratch, 0])
         words.extend(known[name] for name in kernel.sizes)
         for name, type in kernel.parameters:

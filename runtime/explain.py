@@ -87,16 +87,13 @@ class _Explanation:
         wanted = tuple(d.name for d in derivation.meaning.inputs if d.tensor.type == "float")
         gradient = derivation.gradient(wanted)
         forward = derivation.plan_forward(gradient.kept)
-        backward = derivation.plan_backward(gradient, both=self._owners() >= _cores())
+        backward = derivation.plan_backward(gradient)
         lines = ["forward", *self._direction(forward), "", "backward", *self._direction(backward)]
         lines += ["", "kept for the backward"]
         for saved in gradient.kept:
             what = f"the result '{saved.result}'" if saved.result else expression(saved.node, longest=90)
             lines.append(f"  {what}: {self._bytes(saved.axes)}")
         return lines
-
-    def _owners(self) -> int:
-        return int(self.known.get("B", 1) * self.known.get("G", self.known.get("H", 1)))
 
     def _bytes(self, axes: Sequence[Axis]) -> str:
         count = math.prod(self._length(axis) for axis in axes)
@@ -212,7 +209,7 @@ class _Explanation:
 
 
 def _reads_other(node: Node) -> bool:
-    return node.kind == "reduce" or node.kind == "read" and node.attribute.origin != "input"
+    return node.kind == "reduce" or (node.kind == "read" and node.attribute.origin != "input")
 
 
 def _size(count: int) -> str:
@@ -222,8 +219,3 @@ def _size(count: int) -> str:
         count = count / 1024  # type: ignore[assignment]
     return ""
 
-
-def _cores() -> int:
-    import os
-
-    return os.cpu_count() or 1

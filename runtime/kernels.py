@@ -36,7 +36,6 @@ class Request:
     widths: tuple[tuple[str, int], ...]
     layouts: tuple[tuple[str, str, bool], ...]
     needs: tuple[str, ...]
-    both: bool
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,7 @@ class Kernel:
     missing: tuple[str, ...]
     stages: int
     binary: str
+    owners: tuple[Encoded, ...]
 
 
 @cache
@@ -101,6 +101,7 @@ def _open(manifest: Mapping[str, Any]) -> Kernel:
         tuple(manifest["missing"]),
         manifest["stages"],
         manifest["binary"],
+        tuple(manifest["owners"]),
     )
 
 
@@ -115,6 +116,7 @@ def _build(derivation: Derivation, request: Request, is_backward: bool) -> dict[
         "kept": [asdict(item) for item in kept],
         "missing": list(missing),
         "stages": source.stages,
+        "owners": [encode(node) for node in source.arguments.owners],
     }
 
 
@@ -127,7 +129,7 @@ def generate(
     kept_cards = [KeptCard(saved.tensor.name, saved.result) for saved in kept]
     if is_backward:
         assert gradient is not None
-        plan = derivation.plan_backward(gradient, request.both)
+        plan = derivation.plan_backward(gradient)
         outputs = [Output(tensor, axes, "like " + tensor.name[2:]) for tensor, axes in plan.outputs]
         missing = gradient.missing
     else:

@@ -13,7 +13,7 @@ import torch
 
 from attnc.ir import Axis, Node
 from attnc.ir.axis import in_order
-from attnc.ir.node import BOOL, FLOAT, INT, reachable
+from attnc.ir.node import BOOL, FLOAT, INT
 
 Array = torch.Tensor
 
@@ -37,10 +37,20 @@ class Evaluator:
         self.done: dict[Node, Array] = {}
 
     def __call__(self, root: Node) -> Array:
-        for node in reachable([root]):
-            if node not in self.done:
-                self.done[node] = _RULES[node.kind](self, node)
+        for node in self._pending(root):
+            self.done[node] = _RULES[node.kind](self, node)
         return self.done[root]
+
+    def _pending(self, root: Node) -> list[Node]:
+        """What is not computed yet below a node, operands first."""
+        found: set[Node] = set()
+        stack = [root]
+        while stack:
+            node = stack.pop()
+            if node not in found and node not in self.done:
+                found.add(node)
+                stack.extend(node.args)
+        return sorted(found)
 
     def result(self, root: Node, axes: Sequence[Axis]) -> Array:
         """A value with its axes in the given order; axes that it does not depend on are expanded."""

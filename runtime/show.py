@@ -66,7 +66,7 @@ def _plan(attention: Attention, backward: bool, dtype: str, width: int) -> str:
     derivation = attention.derivation()
     gradient = derivation.gradient(wanted(derivation))
     if backward:
-        return print_plan(derivation.plan_backward(gradient, both=True))
+        return print_plan(derivation.plan_backward(gradient))
     return print_plan(derivation.plan_forward(gradient.kept))
 
 
@@ -75,7 +75,7 @@ def _statements(attention: Attention, backward: bool, dtype: str, width: int) ->
 
     derivation = attention.derivation()
     gradient = derivation.gradient(wanted(derivation))
-    plan = derivation.plan_backward(gradient, both=True) if backward else derivation.plan_forward(gradient.kept)
+    plan = derivation.plan_backward(gradient) if backward else derivation.plan_forward(gradient.kept)
     return print_program(derivation.statements(plan))
 
 
@@ -126,7 +126,7 @@ def sample_request(derivation: Derivation, dtype: str, width: int, needs: tuple[
         layouts.append((declared.name, kind, True))
     layouts.append(("#result", dtype, True))
     compute = "double" if dtype == "float64" else "float"
-    return Request((), compute, tuple(widths), tuple(layouts), needs, both=True)
+    return Request((), compute, tuple(widths), tuple(layouts), needs)
 
 
 _FORMS: dict[str, Callable[[Attention, bool, str, int], str]] = {

@@ -145,6 +145,8 @@ def bind_sizes(card: Card, shapes: Sequence[Sequence[int]], parameters: Paramete
                 told_by.setdefault(size, item.name)
             else:
                 computed.append((item, place, found))
+    for name, size in card.derived:
+        sizes[name] = evaluate(size, {**parameters, **sizes})
     known = {**parameters, **sizes}
     for item, place, found in computed:
         wanted = evaluate(item.sizes[place], known)
@@ -175,7 +177,7 @@ def _check_range(card: Card, sizes: dict[str, int]) -> None:
 
 def _check_groups(card: Card, sizes: dict[str, int]) -> None:
     heads, groups = sizes.get("H"), sizes.get("G")
-    if heads is not None and groups is not None and (groups == 0 and heads or groups and heads % groups):
+    if heads is not None and groups is not None and ((groups == 0 and heads) or (groups and heads % groups)):
         title = f"{card.name}: {groups} key/value heads (G) do not divide {heads} query heads (H)"
         raise WrongCall("groups-do-not-divide", title).error()
 

@@ -36,7 +36,7 @@ class Intervals:
             return True
         low, high = self(node)
         inner = node.kind != "map" or all(self.fits_narrow(arg) for arg in node.args)
-        return inner and -_NARROW < low and high < _NARROW and self._terms_fit(node)
+        return inner and low > -_NARROW and high < _NARROW and self._terms_fit(node)
 
     def _terms_fit(self, node: Node) -> bool:
         if not node.is_sum:

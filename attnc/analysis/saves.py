@@ -194,7 +194,7 @@ class _Chooser:
     def _keep(self, node: Node, nonzero: Node | None = None) -> Node:
         """A read of the kept value; an output of the spec is kept as itself."""
         for name, (root, axes) in self.results.items():
-            if root is node or nonzero is not None and root is self.graph.guard(nonzero, node):
+            if root is node or (nonzero is not None and root is self.graph.guard(nonzero, node)):
                 return self._read_result(name, root, axes)
         value = node if nonzero is None else self.graph.guard(nonzero, node)
         for saved in self.kept:

@@ -35,7 +35,7 @@ def _candidates(root: Node) -> list[Node]:
     for node in sorted(open_nodes):
         inner = [holders.get(arg, True) for arg in node.args if _holds_extreme(arg)]
         is_extreme = node.kind == "reduce" and node.op in ("max", "min")
-        holders[node] = is_extreme or bool(inner) and all(inner) and node.kind == "map"
+        holders[node] = is_extreme or (bool(inner) and all(inner) and node.kind == "map")
     found = [n for n in open_nodes if holders[n] and n.type == FLOAT and n is not root and _is_row(n)]
     return sorted(found, key=lambda node: -node.number)
 

@@ -116,7 +116,7 @@ class _Reverse:
         self.found[tensor].setdefault(tuple(kept), []).append(node)
 
     def _same_size(self, left: Node, right: Node) -> bool:
-        return left is right or left.kind == "size" and right.kind == "size"
+        return left is right or (left.kind == "size" and right.kind == "size")
 
     def _solve(
         self, target: Axis, form: Node, space: frozenset[Axis], domain: Node, value: Node

@@ -76,7 +76,7 @@ class Algebra:
         return self.product([(self.to_float(left), 1), (self.to_float(right), -1)])
 
     def pow(self: Graph, base: Node, exponent: float) -> Node:  # type: ignore[misc]
-        return self.product([(base if exponent > 0 and exponent == int(exponent) else self.to_float(base), exponent)])
+        return self.product([(base if exponent > 0 and _is_whole(exponent) else self.to_float(base), exponent)])
 
     def product(self: Graph, parts: list[tuple[Node, Any]]) -> Node:  # type: ignore[misc]
         """Π value**exponent in normal form."""
@@ -89,9 +89,9 @@ class Algebra:
         while stack:
             value, exponent = stack.pop()
             if value.kind == "const" and _folds(value.attribute, exponent):
-                factor *= value.attribute**exponent
+                factor *= _number_power(value.attribute, exponent)
             elif value.is_sum and len(value.args) == 1 and not value.attribute[1] and _folds(_lead(value), exponent):
-                factor *= _lead(value) ** exponent
+                factor *= _number_power(_lead(value), exponent)
                 stack.append((value.args[0], exponent))
             elif value.is_product and _distributes(value, exponent):
                 stack.extend((base, inner * exponent) for base, inner in zip(value.args, value.attribute))
@@ -180,7 +180,7 @@ def is_nonnegative(node: Node) -> bool:
         if node.op in ("abs", "relu", "softplus"):
             return True
         if node.op == "mul":
-            return all(e == int(e) and e % 2 == 0 or is_nonnegative(a) for a, e in zip(node.args, node.attribute))
+            return all((_is_whole(e) and e % 2 == 0) or is_nonnegative(a) for a, e in zip(node.args, node.attribute))
         if node.op == "add":
             coefficients, constant = node.attribute
             return constant >= 0 and all(c > 0 and is_nonnegative(arg) for c, arg in zip(coefficients, node.args))
@@ -195,16 +195,28 @@ def _lead(node: Node) -> Any:
 
 def _folds(number: Any, exponent: Any) -> bool:
     """Whether number**exponent is an ordinary number."""
-    return math.isfinite(number) and (exponent > 0 and exponent == int(exponent) or number > 0)
+    return math.isfinite(number) and ((exponent > 0 and _is_whole(exponent)) or number > 0)
 
 
 def _distributes(product: Node, exponent: Any) -> bool:
     """(a**x b**y)**e = a**(xe) b**(ye): for whole e, or positive bases."""
-    return exponent == int(exponent) or all(is_positive(base) for base in product.args)
+    return _is_whole(exponent) or all(is_positive(base) for base in product.args)
+
+
+def _is_whole(exponent: Any) -> bool:
+    return bool(math.isfinite(exponent) and exponent == int(exponent))
 
 
 def _whole(exponent: Any) -> Any:
-    return int(exponent) if exponent == int(exponent) else exponent
+    return int(exponent) if _is_whole(exponent) else exponent
+
+
+def _number_power(number: Any, exponent: Any) -> Any:
+    """number**exponent of constants; infinite where a float has no room for it."""
+    try:
+        return number**exponent
+    except OverflowError:
+        return math.inf if number > 0 or exponent % 2 == 0 else -math.inf
 
 
 def _snap(coefficient: Any) -> Any:

@@ -13,8 +13,8 @@ from ..diagnostics import NOWHERE, Span
 from .algebra import Algebra
 from .axis import Axis
 from .logic import Logic
-from .summation import Summation
 from .node import BOOL, FLOAT, INT, Node, Tensor, is_zero
+from .summation import Summation
 
 _NO_AXES: frozenset[Axis] = frozenset()
 

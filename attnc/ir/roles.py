@@ -13,7 +13,8 @@ from .axis import Axis
 from .node import Node, walk
 
 OUTER, LENGTH, WIDTH = "outer", "length", "width"
-_FIXED = {"B": OUTER, "H": OUTER, "G": OUTER, "M": LENGTH, "N": LENGTH, "D": WIDTH, "E": WIDTH}
+SPLITS = "#splits"  # how many workers share the rows of one grid index of a pass: chosen at the call
+_FIXED = {SPLITS: OUTER, "B": OUTER, "H": OUTER, "G": OUTER, "M": LENGTH, "N": LENGTH, "D": WIDTH, "E": WIDTH}
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,14 @@ class Roles:
         def place(axis: Axis) -> tuple[int, str, int]:
             role = self.of(axis)
             name = str(axis.size.attribute) if role == OUTER else ""
-            return ranks[role], {"B": "0", "H": "1", "G": "2"}.get(name, name), axis.number
+            return ranks[role], {SPLITS: "", "B": "0", "H": "1", "G": "2"}.get(name, name), axis.number
 
         return tuple(sorted(axes, key=place))
 
     def holds_statistic(self, root: Node) -> bool:
         """Whether a value contains a reduction over a length or an outer axis."""
         return any(
-            node.kind == "opaque" or node.kind == "reduce" and any(self.of(a) != WIDTH for a in node.attribute)
+            node.kind == "opaque" or (node.kind == "reduce" and any(self.of(a) != WIDTH for a in node.attribute))
             for node in walk(root)
         )
 

@@ -62,7 +62,7 @@ class Summation:
         return self._intern("reduce", "sum", (body, domain), axes, axes_left, body.type)
 
     def _nonzero(self: Graph, base: Node) -> Node:  # type: ignore[misc]
-        if base.kind == "size" or base.kind == "map" and base.op == "to_float" and base.args[0].kind == "size":
+        if base.kind == "size" or (base.kind == "map" and base.op == "to_float" and base.args[0].kind == "size"):
             return self.true
         return self.negate(self.compare("==", self.to_float(base), self.const(0.0)))
 

@@ -11,15 +11,54 @@ from ..diagnostics import did_you_mean
 from ..ir import Axis, Node
 from ..ir.node import BOOL, FLOAT, INT
 from .environment import Environment
-from .expressions import condition, evaluate, integer
+from .expressions import condition, evaluate, evaluate_all, integer
 from .functions import FUNCTIONS, pointwise
-from .mistakes import IdleReduction, UnknownFunction, Wrong, WrongArguments
+from .mistakes import (
+    ArgumentTwice,
+    ExtraArgument,
+    IdleReduction,
+    MissingArgument,
+    NeedsBracket,
+    NotAnAxisOfDefinition,
+    NotJoined,
+    OneCondition,
+    RootWithoutBounds,
+    TwiceBound,
+    UnknownArgument,
+    UnknownFunction,
+    WrongBracketCount,
+    WrongType,
+    plural,
+)
+from .scope import STANDARD_INDICES
+from .sizes import size_text
 from .value import Over, Value
 
 REDUCTIONS = ("sum", "prod", "max", "min")
 SCANS = ("cumsum", "cummax", "cumprod")
 STRUCTURES = ("rank", "order", "top", "root", "uniform", "solve", "join")
+FLAGS = ("reverse", "exclusive")
 BUILT_IN = (*REDUCTIONS, *SCANS, *STRUCTURES, *FUNCTIONS, "size", "cat", "stop_gradient")
+
+
+FOREIGN = {
+    "where": "write 'a if condition else b'",
+    "pow": "write 'x ** y'",
+    "power": "write 'x ** y'",
+    "dot": "write 'x @ y'",
+    "matmul": "write 'x @ y'",
+    "maximum": "write 'max(x, y)'",
+    "minimum": "write 'min(x, y)'",
+    "amax": "write 'max[j](x)'",
+    "amin": "write 'min[j](x)'",
+    "int": "write 'floor(x)'",
+    "len": "write 'size(j)'",
+    "average": "write 'mean[j](x)'",
+    "logical_and": "write 'x and y'",
+    "logical_or": "write 'x or y'",
+    "logical_not": "write 'not x'",
+    "arange": "an index is its own position: write 'j'",
+}
 
 
 def call(expr: tree.Call, env: Environment) -> Value:
@@ -38,8 +77,18 @@ def call(expr: tree.Call, env: Environment) -> Value:
         return _STRUCTURES[name](expr, env)
     if name in FUNCTIONS:
         return pointwise(expr, env)
-    known = [*BUILT_IN, *env.scope.definitions]
-    raise UnknownFunction(expr.function.span, name, did_you_mean(name, known)).error()
+    raise unknown_function(expr, env).error()
+
+
+def unknown_function(expr: tree.Call, env: Environment) -> UnknownFunction:
+    name, scope = expr.function.id, env.scope
+    role = scope.role(name) if env.local is None else None
+    remedy = FOREIGN.get(name)
+    if role is not None and name not in STANDARD_INDICES:
+        texts = [argument.value.span.brief() for argument in expr.arguments]
+        remedy = f"'{name}' is {role}: read it with '{name}[{', '.join(texts)}]', or multiply with '*'"
+    near = did_you_mean(name, [*BUILT_IN, *scope.definitions])
+    return UnknownFunction(expr.function.span, name, near, remedy)
 
 
 def _is_product_index(name: str, env: Environment) -> bool:
@@ -61,21 +110,26 @@ def bound_axes(expr: tree.Call, env: Environment, flags: tuple[str, ...] = ()) -
         if env.local is not None:
             over = env.local.get(name.id)
             if not isinstance(over, Over):
-                title = f"'{name.id}' is no axis of the definition '{env.definition}'"
-                raise Wrong("not-an-index", title, name.span).error()
+                axes = tuple(key for key, value in env.local.items() if isinstance(value, Over))
+                raise NotAnAxisOfDefinition(name.span, name.id, env.definition or "", axes).error()
             overs.append(over)
             continue
         axis = env.scope.axis(name.id)
         if axis is None:
-            known = [*env.scope.axes, "b", "h", "i", "j", "d", "e", *flags]
-            near = did_you_mean(name.id, [n for n in known if " " not in n])
-            helps = (f"did you mean '{near}'?",) if near else (f"declare it: 'axis {name.id}: …'",)
-            raise Wrong("not-an-index", f"'{name.id}' is not an index", name.span, helps=helps).error()
+            raise env.scope.not_an_index(name, f"'{expr.function.id}' runs over indices", flags).error()
         overs.append(Over((axis,)))
-    axes = [axis for over in overs for axis in over.axes]
-    if len(set(axes)) < len(axes):
-        raise Wrong("twice-bound", "an index stands twice in one bracket", expr.bracket.span).error()
+    _refuse_twice(expr.bracket, overs, flags)
     return overs, found
+
+
+def _refuse_twice(bracket: tree.Bracket, overs: list[Over], flags: tuple[str, ...]) -> None:
+    names = [name for name in bracket.indices if name.id not in flags]
+    seen: dict[Axis, tree.Name] = {}
+    for name, over in zip(names, overs):
+        for axis in over.axes:
+            if axis in seen:
+                raise TwiceBound(name.span, name.id, "in one bracket", seen[axis].span).error()
+            seen[axis] = name
 
 
 def bracket_condition(expr: tree.Call, env: Environment, axes: tuple[Axis, ...]) -> tuple[Node, ...]:
@@ -83,25 +137,30 @@ def bracket_condition(expr: tree.Call, env: Environment, axes: tuple[Axis, ...])
         return ()
     value = condition(expr.bracket.condition, env.inside(axes), "what follows ':' in a bracket")
     if value.vector:
-        raise Wrong("wrong-type", "a bracket's condition must be one condition", expr.bracket.condition.span).error()
+        size = size_text(value.vector[-1].size)
+        raise OneCondition(expr.bracket.condition.span, "what follows ':' in a bracket", size).error()
     return (value.node,)
 
 
 def only_argument(expr: tree.Call, env: Environment) -> Value:
-    if len(expr.arguments) != 1 or expr.arguments[0].name is not None:
-        found = f"{len(expr.arguments)} arguments"
-        raise WrongArguments(expr.span, expr.function.id, "one value", found).error()
+    name = expr.function.id
+    bracket = expr.bracket.span.brief() if expr.bracket is not None else ""
+    form = f"{name}{bracket}(x)"
+    if not expr.arguments:
+        raise MissingArgument(expr.function.span, name, ("x",), form).error()
+    if len(expr.arguments) > 1:
+        raise ExtraArgument(expr.arguments[1].span, name, "1 value", len(expr.arguments), form).error()
+    if expr.arguments[0].name is not None:
+        keyword = expr.arguments[0].name
+        raise UnknownArgument(expr.arguments[0].span.name(keyword), name, keyword, ()).error()
     return evaluate(expr.arguments[0].value, env)
 
 
 def split_vector(expr: tree.Call, value: Value) -> tuple[Axis, Value]:
     """The trailing axis that a call without a bracket runs over, and the value without it."""
     if not value.vector:
-        name = expr.function.id
-        helps = (f"say over what: '{name}[j](…)'",)
-        text = "this has no trailing axis"
-        title = f"'{name}' without a bracket runs over a vector's axis"
-        raise Wrong("needs-bracket", title, expr.arguments[0].span, text, helps=helps).error()
+        name, argument = expr.function.id, expr.arguments[0].span
+        raise NeedsBracket(argument, name, f"{name}[j]({argument.brief()})", over_vector=True).error()
     return value.vector[-1], Value(value.node, value.vector[:-1])
 
 
@@ -131,9 +190,11 @@ def _reduction(expr: tree.Call, env: Environment) -> Value:
 def _summand(env: Environment, name: str, value: Value, expr: tree.Call) -> Node:
     if value.type == BOOL:
         if name in ("max", "min"):
-            helps = ("use 'any' or 'all' for conditions",)
-            title = f"'{name}' compares numbers, not conditions"
-            raise Wrong("wrong-type", title, expr.arguments[0].span, helps=helps).error()
+            argument = expr.arguments[0].span
+            bracket = expr.bracket.span.brief() if expr.bracket is not None else ""
+            other = "any" if name == "max" else "all"
+            helps = (f"write '{other}{bracket}({argument.brief()})'",)
+            raise WrongType(argument, "a number", "a condition", f"what '{name}' is taken of", helps).error()
         return env.scope.graph.to_int(value.node)
     return env.scope.graph.to_float(value.node) if name in ("max", "min") else value.node
 
@@ -145,7 +206,7 @@ def _refuse_idle(expr: tree.Call, env: Environment, axes: tuple[Axis, ...], valu
     assert expr.bracket is not None
     for axis, name in zip(axes, expr.bracket.indices):
         if axis not in value.node.axes and axis not in domain.axes:
-            raise IdleReduction(expr.arguments[0].value.span, expr.function.id, name.id).error()
+            raise IdleReduction(expr.arguments[0].value.span, expr.function.id, name.id, name.span).error()
 
 
 # --- constructs that are checked and not lowered yet ---------------------------------------------------------------
@@ -153,12 +214,13 @@ def _refuse_idle(expr: tree.Call, env: Environment, axes: tuple[Axis, ...], valu
 
 def _scan(expr: tree.Call, env: Environment) -> Value:
     graph = env.scope.graph
+    name = expr.function.id
     if expr.bracket is None:
-        raise Wrong("needs-bracket", f"'{expr.function.id}' needs to know along what it runs", expr.span).error()
-    overs, flags = bound_axes(expr, env, ("reverse", "exclusive"))
+        raise NeedsBracket(expr.function.span, name, f"{name}[j]({_arguments_text(expr)})").error()
+    overs, flags = bound_axes(expr, env, FLAGS)
     axes = tuple(axis for over in overs for axis in over.axes)
     if len(axes) != 1:
-        raise WrongArguments(expr.bracket.span, expr.function.id, "one index", f"{len(axes)} indices").error()
+        raise WrongBracketCount(expr.bracket.span, name, "1 index", len(axes), f"{name}[j](…)").error()
     value = only_argument(expr, env.inside(axes))
     conditions = bracket_condition(expr, env, axes)
     type = INT if value.type == BOOL else value.type
@@ -168,30 +230,49 @@ def _scan(expr: tree.Call, env: Environment) -> Value:
     return Value(graph.opaque(expr.function.id, args, free, type, f"the scan '{expr.function.id}'", key), value.vector)
 
 
+def _arguments_text(expr: tree.Call) -> str:
+    return ", ".join(argument.span.brief() for argument in expr.arguments)
+
+
 def _over_one(expr: tree.Call, env: Environment) -> tuple[tuple[Axis, ...], tuple[Node, ...]]:
+    name = expr.function.id
     if expr.bracket is None:
-        raise Wrong("needs-bracket", f"'{expr.function.id}' needs to know over what it runs", expr.span).error()
+        raise NeedsBracket(expr.function.span, name, f"{name}[j]({_arguments_text(expr)})").error()
     overs, _ = bound_axes(expr, env)
     axes = tuple(axis for over in overs for axis in over.axes)
     inherited = tuple(c for over in overs for c in over.conditions)
     return axes, (*bracket_condition(expr, env, axes), *inherited, *env.governing(axes))
 
 
-def _arguments(expr: tree.Call, env: Environment, wanted: tuple[str, ...], optional: tuple[str, ...] = ()) -> list[Value]:
+def _arguments(
+    expr: tree.Call, env: Environment, wanted: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> list[Value]:
     """Values of a structure's arguments in order; keywords may name the optional ones."""
-    given: dict[str, tree.Expr] = {}
     names = (*wanted, *optional)
-    for place, argument in enumerate(expr.arguments):
-        key = argument.name or (names[place] if place < len(names) else None)
-        if key not in names or key in given:
-            text = f"'{argument.name}'" if argument.name else f"{len(expr.arguments)} arguments"
-            raise WrongArguments(argument.span, expr.function.id, ", ".join(names), text).error()
-        given[key] = argument.value
-    missing = [name for name in wanted if name not in given]
+    bracket = expr.bracket.span.brief() if expr.bracket is not None else ""
+    form = f"{expr.function.id}{bracket}({', '.join(wanted)}{''.join(f', {name}=…' for name in optional)})"
+    given = match_arguments(expr, names, form)
+    missing = tuple(name for name in wanted if name not in given)
     if missing:
-        found = f"{len(expr.arguments)} arguments"
-        raise WrongArguments(expr.span, expr.function.id, ", ".join(wanted), found).error()
-    return [evaluate(given[name], env) for name in names if name in given]
+        raise MissingArgument(expr.function.span, expr.function.id, missing, form).error()
+    return evaluate_all([given[name].value for name in names if name in given], env)
+
+
+def match_arguments(expr: tree.Call, names: tuple[str, ...], form: str) -> dict[str, tree.Argument]:
+    """Which argument is which: by position, then by keyword, none twice and none too many."""
+    function = expr.function.id
+    given: dict[str, tree.Argument] = {}
+    for place, argument in enumerate(expr.arguments):
+        if argument.name is None and place >= len(names):
+            wanted = plural(len(names), "value")
+            raise ExtraArgument(argument.span, function, wanted, len(expr.arguments), form).error()
+        key = argument.name or names[place]
+        if key not in names:
+            raise UnknownArgument(argument.span.name(key), function, key, names, did_you_mean(key, names)).error()
+        if key in given:
+            raise ArgumentTwice(argument.span, function, key, given[key].span).error()
+        given[key] = argument
+    return given
 
 
 def _rank(expr: tree.Call, env: Environment) -> Value:
@@ -222,8 +303,7 @@ def _root(expr: tree.Call, env: Environment) -> Value:
     graph = env.scope.graph
     names = expr.bracket.indices if expr.bracket is not None else ()
     if expr.bracket is None or len(names) != 1 or expr.bracket.condition is None:
-        helps = ("write 'root[t: low <= t <= high](f)'",)
-        raise Wrong("root-without-bounds", "'root' needs one unknown and its bounds", expr.span, helps=helps).error()
+        raise RootWithoutBounds(expr.bracket.span if expr.bracket is not None else expr.function.span).error()
     unknown = graph.opaque("unknown", (), frozenset(), FLOAT, "'root'", (names[0].id, env.depth))
     local = None if env.local is None else {**env.local, names[0].id: Value(unknown)}
     inner = replace(env, local=local, variables={**env.variables, names[0].id: unknown})
@@ -235,9 +315,11 @@ def _root(expr: tree.Call, env: Environment) -> Value:
 
 def _uniform(expr: tree.Call, env: Environment) -> Value:
     axes, _ = _over_one(expr, env)
-    seed = integer(expr.arguments[0].value, env, "the seed") if len(expr.arguments) == 1 else None
-    if seed is None:
-        raise WrongArguments(expr.span, "uniform", "one seed", f"{len(expr.arguments)} arguments").error()
+    form = f"uniform{expr.bracket.span.brief() if expr.bracket is not None else ''}(seed)"
+    given = match_arguments(expr, ("seed",), form)
+    if not given:
+        raise MissingArgument(expr.function.span, "uniform", ("seed",), form).error()
+    seed = integer(given["seed"].value, env, "the seed")
     free = frozenset(axes) | seed.axes
     return Value(env.scope.graph.opaque("uniform", (seed,), free, FLOAT, "'uniform'", axes))
 
@@ -245,7 +327,9 @@ def _uniform(expr: tree.Call, env: Environment) -> Value:
 def _solve(expr: tree.Call, env: Environment) -> Value:
     axes, _ = _over_one(expr, env)
     if len(axes) != 2:
-        raise WrongArguments(expr.span, "solve", "two indices (row, column)", f"{len(axes)} indices").error()
+        assert expr.bracket is not None
+        wanted = "2 indices (row, column)"
+        raise WrongBracketCount(expr.bracket.span, "solve", wanted, len(axes), "solve[d, f](A, b)").error()
     matrix, right = _arguments(expr, env.inside(axes), ("A", "b"))
     free = (matrix.node.axes | right.node.axes) - {axes[1]}
     return Value(env.scope.graph.opaque("solve", (matrix.node, right.node), free, FLOAT, "'solve'", axes))
@@ -253,11 +337,19 @@ def _solve(expr: tree.Call, env: Environment) -> Value:
 
 def _join(expr: tree.Call, env: Environment) -> Value:
     axes, _ = _over_one(expr, env)
-    parts = env.scope.parts.get(axes[0], ()) if len(axes) == 1 else ()
-    if not parts or len(expr.arguments) != len(parts):
-        text = f"one value for each of the {len(parts)} parts" if parts else "an index over a joined axis 'u: j | c'"
-        raise WrongArguments(expr.span, "join", text, f"{len(expr.arguments)} arguments").error()
-    values = [evaluate(argument.value, env.inside(parts)) for argument in expr.arguments]
+    assert expr.bracket is not None
+    if len(axes) != 1:
+        raise WrongBracketCount(expr.bracket.span, "join", "1 index", len(axes), "join[u](x, y)").error()
+    parts = env.scope.parts.get(axes[0], ())
+    if not parts:
+        raise NotJoined(expr.bracket.indices[0].span, expr.bracket.indices[0].id).error()
+    names = tuple("xyz"[n] if len(parts) <= 3 else f"x{n + 1}" for n in range(len(parts)))
+    form = f"join[{axes[0].name}]({', '.join(names)})"
+    given = match_arguments(expr, names, form)
+    if len(given) < len(parts):
+        missing = tuple(name for name in names if name not in given)
+        raise MissingArgument(expr.function.span, "join", missing, form).error()
+    values = evaluate_all([given[name].value for name in names], env.inside(parts))
     free = frozenset(axes).union(*(value.node.axes for value in values)) - frozenset(parts)
     nodes = tuple(value.node for value in values)
     return Value(env.scope.graph.opaque("join", nodes, free, values[0].type, "a joined axis", axes), values[0].vector)
@@ -266,10 +358,12 @@ def _join(expr: tree.Call, env: Environment) -> Value:
 def _product_index(expr: tree.Call, env: Environment) -> Value:
     axis = env.scope.axes[expr.function.id]
     names = env.scope.components[axis]
-    if len(expr.arguments) != len(names):
-        wanted = f"one position for each of {', '.join(names)}"
-        raise WrongArguments(expr.span, expr.function.id, wanted, f"{len(expr.arguments)} arguments").error()
-    nodes = tuple(integer(argument.value, env, "a position") for argument in expr.arguments)
+    form = f"{expr.function.id}({', '.join(names)})"
+    given = match_arguments(expr, names, form)
+    if len(given) < len(names):
+        missing = tuple(name for name in names if name not in given)
+        raise MissingArgument(expr.function.span, expr.function.id, missing, form).error()
+    nodes = tuple(integer(given[name].value, env, "a position") for name in names)
     free = frozenset().union(*(node.axes for node in nodes))
     return Value(env.scope.graph.opaque("position", nodes, free, INT, "a product axis", axis))
 

@@ -10,52 +10,36 @@ from typing import TYPE_CHECKING
 
 from attnc.grammar import tree
 
-from ..diagnostics import AttnError, Span
+from ..diagnostics import AttnError, Label, Span
 from ..ir import Axis, Node
 from ..ir.node import BOOL
 from ..ir.roles import OUTER, find_roles
+from .declarations import depends_on_static, names_in
+from .defaults import default_clause
 from .environment import Environment
 from .expressions import evaluate
-from .mistakes import MissingIndex, Wrong
-from .scope import LetEntry, MaskEntry, Scope
+from .mistakes import CyclicLets, MaskNever, MaskNotBoolean, MissingIndex, OneCondition, ReboundIndex, a_type
+from .scope import DEFAULT_RESULTS, LetEntry, MaskEntry, Scope
+from .sizes import is_never_true, size_text
 from .value import Poisoned, Value
 
 if TYPE_CHECKING:
-    from .reading import Entry
+    from .entry import Entry
 
 _LAST = 1 << 30
 
 
 def has_default(scope: Scope, name: str) -> bool:
     """Whether `s`, `p` or `out` is used with no clause of that name: then it gets its default, once."""
-    role = {"s": "score", "p": "normalize", "out": "aggregate"}.get(name)
+    role = DEFAULT_RESULTS.get(name)
     if role is None or name in scope.declared or role in scope.roles:
         return False
     if name in scope.inputs or scope.axes.get(name) is not None:
         return False
-    clause = tree.Let(role, name, None, _default_body(scope, role))
+    clause = default_clause(scope, role, name)
     scope.lets[name] = LetEntry(clause, _LAST, None, clause.span)
     scope.roles[role] = name
     return True
-
-
-def _default_body(scope: Scope, role: str) -> tree.Expr:
-    def name(text: str) -> tree.Name:
-        return tree.Name(text)
-
-    def at(tensor: str, index: str) -> tree.Expr:
-        return tree.Subscript(name(tensor), (name(index),))
-
-    def call(function: str, index: str | None, value: tree.Expr) -> tree.Expr:
-        bracket = tree.Bracket((name(index),), None) if index else None
-        return tree.Call(name(function), bracket, (tree.Argument(value),))
-
-    if role == "score":
-        return tree.Binary("/", tree.Binary("@", at("q", "i"), at("k", "j")), call("sqrt", None, name("D")))
-    if role == "normalize":
-        return call("softmax", "j", name(scope.roles.get("score", "s")))
-    weights = name(scope.roles.get("normalize", "p"))
-    return call("sum", "j", tree.Binary("*", weights, at("v", "j")))
 
 
 # --- lowering a let ------------------------------------------------------------------------------------------------
@@ -113,7 +97,7 @@ def _lower(scope: Scope, entry: LetEntry) -> Value:
     conditions = [
         mask.condition
         for mask in masks
-        if mask.axes <= free and (clause.role == "normalize" or governed and _governs(scope, entry, mask, free, bare))
+        if mask.axes <= free and (clause.role == "normalize" or (governed and _governs(scope, entry, mask, free, bare)))
     ]
     node = scope.graph.guard(scope.graph.all(*conditions), value.node)
     return Value(node, value.vector, value.is_reduction and not conditions)
@@ -134,15 +118,17 @@ def _check_indices(scope: Scope, entry: LetEntry, value: Value) -> None:
     rebound = _rebound(clause.value)
     for axis, name in zip(entry.indices, clause.indices or ()):
         if axis not in value.node.axes and axis.name in rebound:
-            from .mistakes import ReboundIndex
-
-            raise ReboundIndex(rebound[axis.name], axis.name, name.span).error()
+            size = size_text(axis.size)
+            raise ReboundIndex(rebound[axis.name], axis.name, name.span, size).error()
     for axis in sorted(value.node.axes):
         if axis in entry.indices or axis in value.vector or axis in implied:
             continue
         if roles.of(axis) == OUTER and axis.name in ("b", "h"):
             continue
-        raise MissingIndex(clause.value.span, clause.name, axis.name, clause.name_span).error()
+        listed = tuple(name.id for name in clause.indices or ())
+        span = clause.name_span.name(clause.name)
+        uses = [name.span for name in names_in(clause.value) if name.id == axis.name]
+        raise MissingIndex(span, clause.name, axis.name, uses[0] if uses else clause.value.span, listed).error()
 
 
 def _rebound(value: tree.Expr) -> dict[str, Span]:
@@ -165,21 +151,27 @@ def _rebound(value: tree.Expr) -> dict[str, Span]:
 
 
 def lower_mask(scope: Scope, clause: tree.Mask, position: int) -> None:
-    from .mistakes import MaskNotBoolean, a_type
-
     above = tuple(mask for mask in scope.masks if mask.position < position)
     value = evaluate(clause.condition, Environment(scope))
     if value.node.type != BOOL:
         raise MaskNotBoolean(clause.condition.span, a_type(value.node.type)).error()
     if value.vector:
-        helps = ("reduce it first: 'any(…)' or 'all(…)'",)
-        raise Wrong("mask-vector", "a mask must be one condition, not a vector", clause.condition.span, helps=helps).error()
+        raise OneCondition(clause.condition.span, "a mask", size_text(value.vector[-1].size)).error()
     if above:
         value = evaluate(clause.condition, Environment(scope, above, value.node.axes))
-    if value.node.is_const(False):
-        text = "this is never true"
-        raise Wrong("mask-never", "this mask removes every index tuple", clause.condition.span, text).error()
-    scope.masks.append(MaskEntry(position, value.node, value.node.axes))
+    if not depends_on_static(scope, clause.condition):
+        _refuse_empty(scope, value.node, clause, above)
+    scope.masks.append(MaskEntry(position, value.node, value.node.axes, clause.condition.span))
+
+
+def _refuse_empty(scope: Scope, condition: Node, clause: tree.Mask, above: Sequence[MaskEntry]) -> None:
+    """A mask that leaves no index tuple, alone or with one above it."""
+    span, graph = clause.condition.span, scope.graph
+    if is_never_true(condition, graph):
+        raise MaskNever(span).error()
+    for mask in above:
+        if is_never_true(graph.all(mask.condition, condition), graph):
+            raise MaskNever(span, Label(mask.span, "this mask keeps the others only")).error()
 
 
 # --- circular lets -------------------------------------------------------------------------------------------------
@@ -237,9 +229,12 @@ def _orders(graph: object, place: int, sign: int) -> bool:
 
 
 def _refuse_circle(scope: Scope, name: str, span: Span, names: tuple[str, ...] | None = None) -> None:
-    from .mistakes import CyclicLets
-
     if names is None:
         start = scope.stack.index(name) if name in scope.stack else 0
         names = tuple(scope.stack[start:]) or (name,)
-    raise CyclicLets(names, span).error()
+    first = next((n for n in names if scope.lets[n].clause.indices), None)
+    if first is None:
+        raise CyclicLets(span, names, f"{names[0]}[t - 1]").error()
+    indices = scope.lets[first].clause.indices or ()
+    rest = "".join(f", {index.id}" for index in indices[1:])
+    raise CyclicLets(span, names, f"{first}[{indices[0].id} - 1{rest}]").error()

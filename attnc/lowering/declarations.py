@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+
 from attnc.grammar import tree
 
 from ..ir import Axis, Node, Tensor
 from ..ir.host import is_host
 from ..ir.node import INT, walk
 from .environment import Environment
-from .expressions import condition, evaluate
+from .expressions import condition, evaluate, together
 from .meaning import InputDeclaration, ParameterDeclaration, Requirement
 from .mistakes import (
     BadSize,
@@ -23,6 +26,7 @@ from .mistakes import (
 )
 from .scope import DEFAULT_INPUTS, STANDARD_INDICES, STANDARD_SIZES, Scope
 from .sizes import is_never_true, size_text, upper_bound
+from .value import Poisoned
 
 
 def declare_parameter(scope: Scope, parameter: tree.Parameter) -> None:
@@ -34,7 +38,7 @@ def declare_parameter(scope: Scope, parameter: tree.Parameter) -> None:
 
 def name_sizes(scope: Scope, attention: tree.Attention) -> None:
     """The standard sizes. An int parameter of such a name is that size; any other declaration takes the name away."""
-    taken = {name: True for name in _declared_names(attention)}
+    taken = dict.fromkeys(_declared_names(attention), True)
     parameters = {parameter.name: parameter.type for parameter in attention.parameters}
     for name in STANDARD_SIZES:
         if parameters.get(name) == "int":
@@ -73,26 +77,29 @@ def find_replaced_sizes(scope: Scope, clauses: tuple[tree.Clause, ...]) -> None:
 
 def declare_size_names(scope: Scope, clauses: tuple[tree.Clause, ...]) -> None:
     """Names in the brackets of inputs are sizes, unless they are parameters."""
-    indices = {name.id for clause in clauses if isinstance(clause, tree.Axis) for item in clause.items for name in item.names}
+    axes = [item for clause in clauses if isinstance(clause, tree.Axis) for item in clause.items]
+    over = {name.id: item.size.span.brief() for item in axes for name in item.names}
+    over |= {index: size for index, size in STANDARD_INDICES.items() if index not in over and index not in scope.sizes}
     for clause in clauses:
         for item in clause.items if isinstance(clause, tree.Input) else ():
-            for name in [name for entry in item.sizes for name in names_in(entry)]:
-                if name.id in scope.parameters:
-                    continue
-                if name.id in scope.replaced:
-                    raise scope.unknown(name).error()
-                if name.id in indices or name.id in STANDARD_INDICES and name.id not in scope.sizes:
-                    raise IndexAsSize(name.span, item.name, name.id, _size_over(scope, clauses, name.id)).error()
-                scope.size(name.id)
+            names = [name for name in names_in(item.sizes) if name.id not in scope.parameters]
+            wrong = [name for name in names if name.id in over]
+            if wrong:
+                scope.findings.add(_indices_as_sizes(item, wrong, over))
+                scope.poisoned.add(item.name)
+            for name in names:
+                if name.id in scope.replaced and name.id not in scope.reported:
+                    scope.findings.add(scope.unknown(name))
+                    scope.poisoned.add(item.name)
+                elif name not in wrong:
+                    scope.size(name.id)
 
 
-def _size_over(scope: Scope, clauses: tuple[tree.Clause, ...], index: str) -> str | None:
-    """The size of an index, in the user's words."""
-    for clause in clauses:
-        for item in clause.items if isinstance(clause, tree.Axis) else ():
-            if any(name.id == index for name in item.names):
-                return item.size.span.brief() if not isinstance(item.size, tree.ProductSize) else None
-    return STANDARD_INDICES.get(index)
+def _indices_as_sizes(item: tree.InputItem, wrong: list[tree.Name], over: Mapping[str, str]) -> IndexAsSize:
+    sizes = [over.get(size.id, size.id) if isinstance(size, tree.Name) else size.span.brief() for size in item.sizes]
+    spans = tuple(name.span for name in wrong)
+    shape = f"{item.name}[{', '.join(sizes)}]"
+    return IndexAsSize(spans[0], item.name, tuple(name.id for name in wrong), spans[1:], shape)
 
 
 def names_in(expr: object) -> list[tree.Name]:
@@ -132,18 +139,19 @@ def _is_size(scope: Scope, name: tree.Name) -> bool:
 def _all_sizes(scope: Scope, expr: tree.Expr) -> bool:
     if isinstance(expr, tree.Binary):
         return _all_sizes(scope, expr.left) and _all_sizes(scope, expr.right)
-    return isinstance(expr, tree.Number) or isinstance(expr, tree.Name) and _is_size(scope, expr)
+    return isinstance(expr, tree.Number) or (isinstance(expr, tree.Name) and _is_size(scope, expr))
 
 
-def declare_inputs(scope: Scope, clause: tree.Input) -> None:
-    for item in clause.items:
-        scope.declare(item.name, item.span, "an input")
-        sizes = tuple(_input_size(scope, entry) for entry in item.sizes)
-        tensor = Tensor(item.name, sizes, item.type)
-        texts = tuple(size_text(size) for size in sizes)
-        spans = tuple(entry.span for entry in item.sizes)
-        place = item.span.name(item.name)
-        scope.inputs[item.name] = InputDeclaration(tensor, texts, place, is_default=False, size_spans=spans)
+def declare_input(scope: Scope, item: tree.InputItem) -> None:
+    scope.declare(item.name, item.span, "an input")
+    if item.name in scope.poisoned:
+        raise Poisoned
+    sizes = tuple(together([partial(_input_size, scope, entry) for entry in item.sizes]))
+    tensor = Tensor(item.name, sizes, item.type)
+    texts = tuple(size_text(size) for size in sizes)
+    spans = tuple(entry.span for entry in item.sizes)
+    place = item.span.name(item.name)
+    scope.inputs[item.name] = InputDeclaration(tensor, texts, place, is_default=False, size_spans=spans)
 
 
 def _input_size(scope: Scope, entry: tree.Expr) -> Node:
@@ -163,8 +171,9 @@ def _size(scope: Scope, entry: tree.Expr) -> Node:
     if value.vector:
         raise WrongType(entry.span, "an integer", "a vector", "the size of an axis").error()
     if node.type != INT:
-        divides = isinstance(entry, tree.Binary) and entry.operator == "/"
-        helps = (f"divide with '//': '{entry.left.span.brief()} // {entry.right.span.brief()}'",) if divides else ()
+        helps: tuple[str, ...] = ()
+        if isinstance(entry, tree.Binary) and entry.operator == "/":
+            helps = (f"divide with '//': '{entry.left.span.brief()} // {entry.right.span.brief()}'",)
         raise WrongType(entry.span, "an integer", a_type(node.type), "the size of an axis", helps).error()
     if upper_bound(node) < 1:
         raise BadSize(entry.span, f"this is {'never positive' if node.kind != 'const' else node.attribute}").error()
@@ -187,16 +196,15 @@ def _note_divisions(scope: Scope, entry: tree.Expr) -> None:
                     scope.exact_divisions.append((a, b, expr.span))
 
 
-def declare_axes(scope: Scope, clause: tree.Axis) -> None:
-    for item in clause.items:
-        for name in item.names:
-            scope.declare(name.id, name.span, "an index")
-        if isinstance(item.size, tree.ProductSize):
-            _product_axis(scope, item, item.size)
-        elif isinstance(item.size, tree.JoinedSize):
-            _joined_axis(scope, item, item.size)
-        else:
-            _plain_axis(scope, item, item.size)
+def declare_axis(scope: Scope, item: tree.AxisItem) -> None:
+    for name in item.names:
+        scope.declare(name.id, name.span, "an index")
+    if isinstance(item.size, tree.ProductSize):
+        _product_axis(scope, item, item.size)
+    elif isinstance(item.size, tree.JoinedSize):
+        _joined_axis(scope, item, item.size)
+    else:
+        _plain_axis(scope, item, item.size)
 
 
 def _plain_axis(scope: Scope, item: tree.AxisItem, entry: tree.Expr) -> None:
@@ -239,10 +247,15 @@ def lower_requirements(scope: Scope, clause: tree.Require) -> list[Requirement]:
             raise OneCondition(expr.span, "a requirement", size_text(value.vector[-1].size)).error()
         if value.node.axes - {scope.current("b"), scope.current("h"), scope.group_axis()}:
             raise OpenRequirement(expr.span, tuple(sorted(axis.name for axis in value.node.axes))).error()
-        if is_never_true(value.node):
+        if is_never_true(value.node, scope.graph) and not depends_on_static(scope, expr):
             raise NeverTrue(expr.span).error()
         out.append(Requirement(value.node, expr.span.text, expr.span))
     return out
+
+
+def depends_on_static(scope: Scope, expr: tree.Expr) -> bool:
+    """Whether it may turn out otherwise for another value of a bool or mode parameter."""
+    return any(name.id in scope.parameters and scope.parameters[name.id].is_static for name in names_in(expr))
 
 
 def default_input_names(scope: Scope) -> list[str]:

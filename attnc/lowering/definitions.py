@@ -12,14 +12,16 @@ from attnc.grammar import tree
 from ..diagnostics import AttnError, Diagnostic, Label
 from ..ir import Axis
 from .environment import Environment
-from .expressions import evaluate
-from .mistakes import Wrong, WrongArguments
+from .expressions import evaluate, evaluate_all
+from .mistakes import MissingArgument, NeedsBracket, RecursiveDefinition, StrayBracket, WrongBracketCount
 from .scope import Scope
-from .value import Over, Value
+from .value import Hopeless, Over, Value
 from .vectors import settle
 
 _DEEPEST = 40
 _MOST_NODES = 50_000
+_MOST_EXPANSIONS = 5000
+_TOO_LARGE = "the spec grows too large when its definitions are expanded"
 
 
 def expand(definition: tree.Define, expr: tree.Call, env: Environment) -> Value:
@@ -40,6 +42,10 @@ def expand(definition: tree.Define, expr: tree.Call, env: Environment) -> Value:
         value = _body(definition, inner)
     except AttnError as error:
         raise _with_caller(error, expr, definition) from None
+    except Hopeless as stop:
+        if env.local is None:
+            stop.span = expr.span
+        raise
     if stripped:
         return _restore(env, value, stripped, axes)
     return value
@@ -48,12 +54,14 @@ def expand(definition: tree.Define, expr: tree.Call, env: Environment) -> Value:
 def _check_size(definition: tree.Define, expr: tree.Call, env: Environment) -> None:
     scope: Scope = env.scope
     scope.expansions += 1
-    if env.depth >= _DEEPEST or env.definition == definition.name:
-        title = f"the definition '{definition.name}' ends up calling itself"
-        raise Wrong("recursive-definition", title, expr.function.span).error()
-    if scope.expansions > 5000 or scope.graph.count > _MOST_NODES:
-        text = f"more than {_MOST_NODES} operations"
-        raise Wrong("spec-too-large", "the spec grows too large when its definitions are expanded", expr.span, text).error()
+    if env.definition == definition.name:
+        raise RecursiveDefinition(expr.function.span, definition.name).error()
+    if env.depth >= _DEEPEST:
+        raise Hopeless("the definitions call one another too deeply", f"{_DEEPEST} inside one another")
+    if scope.expansions > _MOST_EXPANSIONS:
+        raise Hopeless(_TOO_LARGE, f"{_MOST_EXPANSIONS} calls of definitions")
+    if scope.graph.count > _MOST_NODES:
+        raise Hopeless(_TOO_LARGE, f"{_MOST_NODES} operations")
 
 
 def _bind_axes(definition: tree.Define, expr: tree.Call, env: Environment) -> tuple[tuple[Axis, ...], list[Over]]:
@@ -62,40 +70,41 @@ def _bind_axes(definition: tree.Define, expr: tree.Call, env: Environment) -> tu
     if expr.bracket is None:
         return (), []
     if not definition.axes:
-        title = f"'{definition.name}' takes no bracket"
-        raise Wrong("stray-bracket", title, expr.bracket.span).error()
+        raise StrayBracket(expr.bracket.span, definition.name, is_definition=True).error()
     found, _ = bound_axes(expr, env)
     count = len(definition.axes)
     if len(found) < count or len(found) > count > 1:
-        wanted = f"{count} {'index' if count == 1 else 'indices'} in its bracket"
-        raise WrongArguments(expr.bracket.span, definition.name, wanted, str(len(found))).error()
+        wanted = f"{count} {'index' if count == 1 else 'indices'}"
+        raise WrongBracketCount(expr.bracket.span, definition.name, wanted, len(found), form_of(definition)).error()
     if count == 1:
-        joined = Over(tuple(a for over in found for a in over.axes), tuple(c for over in found for c in over.conditions))
-        found = [joined]
+        conditions = tuple(condition for over in found for condition in over.conditions)
+        found = [Over(tuple(axis for over in found for axis in over.axes), conditions)]
     axes = tuple(axis for over in found for axis in over.axes)
     conditions = bracket_condition(expr, env, axes)
     return axes, [Over(over.axes, over.conditions + conditions) for over in found]
 
 
 def _arguments(definition: tree.Define, expr: tree.Call, env: Environment) -> dict[str, Value]:
-    given: dict[str, tree.Argument] = {}
-    formals = definition.formals
-    for place, argument in enumerate(expr.arguments):
-        name = argument.name or (formals[place].name if place < len(formals) else None)
-        if name is None or name in given or all(formal.name != name for formal in formals):
-            found = f"'{argument.name}'" if argument.name else f"{len(expr.arguments)} arguments"
-            wanted = ", ".join(formal.name for formal in formals)
-            raise WrongArguments(argument.span, definition.name, f"({wanted})", found).error()
-        given[name] = argument
-    values: dict[str, Value] = {}
+    from .calls import match_arguments
+
+    formals, form = definition.formals, form_of(definition)
+    given = match_arguments(expr, tuple(formal.name for formal in formals), form)
+    missing = tuple(formal.name for formal in formals if formal.default is None and formal.name not in given)
+    if missing:
+        raise MissingArgument(expr.function.span, definition.name, missing, form).error()
+    names = [formal.name for formal in formals if formal.name in given]
+    values = dict(zip(names, evaluate_all([given[name].value for name in names], env)))
     for formal in formals:
-        if formal.name in given:
-            values[formal.name] = evaluate(given[formal.name].value, env)
-        elif formal.default is not None:
+        if formal.default is not None and formal.name not in given:
             values[formal.name] = evaluate(formal.default, replace(env, local={}, definition=definition.name))
-        else:
-            raise WrongArguments(expr.span, definition.name, f"'{formal.name}' too", "no such argument").error()
     return values
+
+
+def form_of(definition: tree.Define) -> str:
+    """How a definition is called."""
+    axes = f"[{', '.join(axis.id for axis in definition.axes)}]" if definition.axes else ""
+    formals = [f.name if f.default is None else f"{f.name}={f.default.span.brief()}" for f in definition.formals]
+    return f"{definition.name}{axes}({', '.join(formals)})"
 
 
 def _over_vector(
@@ -104,11 +113,9 @@ def _over_vector(
     """A call without a bracket runs over the trailing axis of its first argument."""
     from .calls import split_vector
 
-    if len(definition.axes) != 1:
-        raise Wrong("needs-bracket", f"'{definition.name}' needs a bracket", expr.span).error()
     first = next(iter(arguments.values()), None)
-    if first is None or not expr.arguments:
-        raise Wrong("needs-bracket", f"'{definition.name}' needs a bracket", expr.span).error()
+    if len(definition.axes) != 1 or first is None or not expr.arguments:
+        raise NeedsBracket(expr.function.span, definition.name, form_of(definition)).error()
     axis, _ = split_vector(expr, first)
     rest = first.vector[:-1]
     plain = {
@@ -135,12 +142,14 @@ def _restore(env: Environment, value: Value, stripped: tuple[Axis, ...], axes: t
 
 
 def _with_caller(error: AttnError, expr: tree.Call, definition: tree.Define) -> AttnError:
-    """A mistake inside a definition also shows the call that led there."""
+    """A mistake inside a definition also shows the call that led there, and first where that is another text."""
     label = Label(expr.span, f"in this call of '{definition.name}'")
-    changed = [
-        d
-        if label in d.labels
-        else Diagnostic(d.code, d.title, (*d.labels, label), d.note, d.helps)
-        for d in error.diagnostics
-    ]
-    return AttnError(changed)
+
+    def place(labels: tuple[Label, ...]) -> tuple[Label, ...]:
+        if label in labels:
+            return labels
+        if labels and labels[0].span.source != expr.span.source:
+            return (label, *labels)
+        return (*labels, label)
+
+    return AttnError([Diagnostic(d.code, d.title, place(d.labels), d.note, d.helps) for d in error.diagnostics])

@@ -12,7 +12,16 @@ from ..ir import Graph, Node
 from ..ir.node import BOOL, FLOAT, INT
 from ..ir.rewrite import substitute
 from .environment import Environment
-from .mistakes import Wrong, WrongArguments, WrongType, a_type
+from .mistakes import (
+    ExtraArgument,
+    MissingArgument,
+    NotAVector,
+    StrayBracket,
+    UnknownArgument,
+    WrongType,
+    a_type,
+    plural,
+)
 from .value import Over, Value
 from .vectors import align, settle
 
@@ -73,7 +82,7 @@ def _gelu(graph: Graph, x: Node) -> Node:
 
 
 def _ceildiv(graph: Graph, a: Node, b: Node) -> Node:
-    from .expressions import integer_quotient
+    from .operators import integer_quotient
 
     return graph.neg(integer_quotient(graph, "floordiv", graph.neg(a), b))
 
@@ -114,33 +123,40 @@ FUNCTIONS: dict[str, Function] = {
 }
 
 
+_OPERANDS = {"clamp": ("x", "low", "high"), "atan2": ("y", "x"), "ceildiv": ("a", "b"), "size": ("j",)}
+
+
 def pointwise(expr: tree.Call, env: Environment) -> Value:
     """A function of the table on its operands, elementwise over trailing axes."""
-    from .expressions import evaluate
+    from .expressions import evaluate_all
 
     name = expr.function.id
     function = FUNCTIONS[name]
     if expr.bracket is not None:
-        helps = (f"leave the bracket out: '{name}(…)'",)
-        raise Wrong("stray-bracket", f"'{name}' is pointwise and takes no bracket", expr.bracket.span, helps=helps).error()
+        raise StrayBracket(expr.bracket.span, name).error()
     _check_count(expr, function)
     if name == "size":
         return _size(expr, env)
-    values = [evaluate(argument.value, env) for argument in expr.arguments]
+    values = evaluate_all([argument.value for argument in expr.arguments], env)
     if name == "cat":
         return _cat(expr, env, values)
     nodes = _operands(expr, env, values, function)
-    return Value(function.build(env.scope.graph, *nodes), align(env, values, name, expr.span))
+    return Value(function.build(env.scope.graph, *nodes), align(env, values, name, [a.span for a in expr.arguments]))
 
 
 def _check_count(expr: tree.Call, function: Function) -> None:
     name, found = expr.function.id, len(expr.arguments)
     keyword = next((argument for argument in expr.arguments if argument.name), None)
     if keyword is not None:
-        raise WrongArguments(keyword.span, name, "values by position", f"the keyword '{keyword.name}'").error()
-    if function.count is not None and found != function.count or not found:
-        wanted = f"{function.count} value{'s' if function.count != 1 else ''}" if function.count else "values"
-        raise WrongArguments(expr.span, name, wanted, f"{found} argument{'s' if found != 1 else ''}").error()
+        word = keyword.name or ""
+        raise UnknownArgument(keyword.span.name(word), name, word, ()).error()
+    names = _OPERANDS.get(name, ("x", "y", "z"))[: function.count or 1]
+    form = f"{name}({', '.join(names)}{'' if function.count else ', …'})"
+    if found < len(names):
+        raise MissingArgument(expr.function.span, name, names[found:], form).error()
+    if function.count is not None and found > function.count:
+        extra = expr.arguments[function.count].span
+        raise ExtraArgument(extra, name, plural(function.count, "value"), found, form).error()
 
 
 def _operands(expr: tree.Call, env: Environment, values: list[Value], function: Function) -> list[Node]:
@@ -172,7 +188,7 @@ def _size(expr: tree.Call, env: Environment) -> Value:
         return Value(value.node.attribute.size)
     if value.vector:
         return Value(value.vector[-1].size)
-    raise Wrong("not-an-index", "'size' takes an index or a vector", inner.span, "this is neither").error()
+    raise NotAVector(inner.span, "'size' takes an index or a vector", "write 'size(j)' or 'size(q[i])'").error()
 
 
 def _cat(expr: tree.Call, env: Environment, values: list[Value]) -> Value:
@@ -180,7 +196,7 @@ def _cat(expr: tree.Call, env: Environment, values: list[Value]) -> Value:
     graph, scope = env.scope.graph, env.scope
     for argument, value in zip(expr.arguments, values):
         if len(value.vector) != 1:
-            raise Wrong("not-a-vector", "'cat' joins vectors", argument.span, "this has no trailing axis").error()
+            raise NotAVector(argument.span, "'cat' joins vectors").error()
     widths = [value.vector[0].size for value in values]
     axis = graph.axis("x", scope.canonical(graph.add(*widths)), is_vector=True)
     position, start = graph.index(axis), graph.const(0)

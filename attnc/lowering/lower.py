@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from attnc.grammar import tree
 
-from ..diagnostics import AttnError, Findings
+from ..diagnostics import AttnError, Findings, Span
 from ..ir import Axis, Graph, Node
 from ..ir.node import walk
 from .clauses import check_circles, has_default, let_value, lower_let, lower_mask
 from .declarations import (
-    declare_axes,
+    declare_axis,
     declare_equalities,
-    declare_inputs,
+    declare_input,
     declare_parameter,
     declare_size_names,
     default_input_names,
+    find_replaced_sizes,
     lower_requirements,
-    refuse_replaced_size,
+    name_sizes,
+    names_in,
 )
 from .meaning import Meaning, Requirement, Result
-from .mistakes import UnboundSize, Wrong
-from .scope import STANDARD_SIZES, LetEntry, Scope
-from .value import Poisoned, Value
+from .mistakes import (
+    DuplicateClause,
+    DuplicateOutput,
+    MissingIndex,
+    NoResult,
+    OutputNotLet,
+    SpecTooLarge,
+    TwiceBound,
+    UnboundSize,
+    spelled,
+)
+from .scope import STANDARD_INDICES, STANDARD_SIZES, LetEntry, Scope
+from .value import Hopeless, Poisoned, Value
 
 _OUTPUT = "output "
 
@@ -37,12 +49,13 @@ def lower(
 
     Raises AttnError with every independent mistake in names, axes and types.
     """
-    scope = Scope(Graph(), Findings(), {}, definitions)
+    scope = Scope(Graph(), Findings(), {}, definitions, attention.name_span.source)
     try:
         return _Lowering(scope, attention, statics or {}).run()
     except RecursionError:
-        text = "expressions or definitions nest too deeply"
-        raise Wrong("spec-too-large", text, attention.name_span).error() from None
+        raise SpecTooLarge(attention.name_span, "expressions or definitions nest too deeply").error() from None
+    except Hopeless as stop:
+        raise SpecTooLarge(stop.span or attention.name_span, stop.what, stop.limit).error() from None
 
 
 class _Lowering:
@@ -52,6 +65,7 @@ class _Lowering:
         self.given = statics
         self.requirements: list[Requirement] = []
         self.results: list[Result] = []
+        self.derived: dict[str, Node] = {}
 
     def run(self) -> Meaning:
         self._declare()
@@ -80,18 +94,16 @@ class _Lowering:
         for parameter in self.attention.parameters:
             self._attempt(declare_parameter, scope, parameter)
         scope.statics = self._statics()
-        for name in STANDARD_SIZES:
-            scope.size(name)
+        name_sizes(scope, self.attention)
+        find_replaced_sizes(scope, clauses)
         self._attempt(declare_size_names, scope, clauses)
-        scope.findings.raise_if_any()
         self._attempt(declare_equalities, scope, clauses)
         for clause in clauses:
-            if isinstance(clause, tree.Input):
-                self._attempt(declare_inputs, scope, clause)
+            for item in clause.items if isinstance(clause, tree.Input) else ():
+                self._attempt(declare_input, scope, item)
         for clause in clauses:
-            if isinstance(clause, tree.Axis):
-                self._attempt(declare_axes, scope, clause)
-        refuse_replaced_size(scope, clauses)
+            for axis in clause.items if isinstance(clause, tree.Axis) else ():
+                self._attempt(declare_axis, scope, axis)
         for position, clause in enumerate(clauses):
             if isinstance(clause, tree.Let):
                 self._attempt(self._declare_let, position, clause)
@@ -113,9 +125,7 @@ class _Lowering:
         if clause.role != "let":
             if clause.role in scope.roles:
                 first = scope.lets[scope.roles[clause.role]].span
-                text = f"there is one '{clause.role}' clause at most"
-                others = ((first, "the first one"),) if first.source == span.source else ()
-                raise Wrong("duplicate-clause", text, span, "a second one", others).error()
+                raise DuplicateClause(span, clause.role, first).error()
             scope.roles[clause.role] = clause.name
         scope.declare(clause.name, span, "a result" if clause.role == "aggregate" else "a let")
         scope.axes.pop(clause.name, None)
@@ -128,10 +138,9 @@ class _Lowering:
         for name in names:
             axis = self.scope.axis(name.id)
             if axis is None:
-                helps = (f"declare it: 'axis {name.id}: …'",)
-                raise Wrong("not-an-index", f"'{name.id}' is not an index", name.span, helps=helps).error()
+                raise self.scope.not_an_index(name, "only indices stand in the brackets on the left").error()
             if axis in axes:
-                raise Wrong("twice-bound", f"'{name.id}' stands twice on the left", name.span).error()
+                raise TwiceBound(name.span, name.id, "on the left", names[axes.index(axis)].span).error()
             axes.append(axis)
         return tuple(axes)
 
@@ -159,9 +168,7 @@ class _Lowering:
         """The aggregate; by default it is called `out`."""
         scope = self.scope
         if name not in scope.lets and not has_default(scope, name):
-            title = f"the attention '{self.attention.name}' has no result"
-            helps = ("add an 'aggregate' or an 'output' clause",)
-            raise Wrong("no-result", title, self.attention.name_span, helps=helps).error()
+            raise NoResult(self.attention.name_span, self.attention.name).error()
         value, entry = let_value(scope, tree.Name(name), None, entry_span(scope, name, self.attention))
         assert value is not None
         self._result(name, value, entry.indices, entry)
@@ -169,14 +176,15 @@ class _Lowering:
     def _output(self, position: int, item: tree.OutputItem) -> None:
         scope = self.scope
         if any(result.name == item.name for result in self.results):
-            raise Wrong("duplicate-name", f"the output '{item.name}' is listed twice", item.span).error()
+            raise DuplicateOutput(item.span.name(item.name), item.name).error()
         if item.value is None:
             self._named_output(item)
             return
         indices = self._indices(item.indices)
-        clause = tree.Let("output", item.name, item.indices, item.value, span=item.span, name_span=item.span)
+        name = item.span.name(item.name)
+        clause = tree.Let("output", item.name, item.indices, item.value, span=item.span, name_span=name)
         key = _OUTPUT + item.name
-        scope.lets[key] = LetEntry(clause, position, indices, item.span)
+        scope.lets[key] = LetEntry(clause, position, indices, name)
         lower_let(scope, key)
         value = scope.lets[key].value
         assert value is not None
@@ -186,8 +194,9 @@ class _Lowering:
         scope = self.scope
         name = tree.Name(item.name, span=item.span)
         if item.name not in scope.lets and not has_default(scope, item.name):
-            near = scope.unknown(name)
-            raise near.error()
+            if item.name in scope.declared or scope.role(item.name) is not None:
+                raise OutputNotLet(item.span, item.name, scope.role(item.name) or "").error()
+            raise scope.unknown(name).error()
         value, entry = let_value(scope, name, None, item.span)
         assert value is not None
         self._result(item.name, value, self._indices(item.indices) or entry.indices, entry)
@@ -206,8 +215,8 @@ class _Lowering:
         missing = free - frozenset(indices) - {batch, head, group}
         if missing:
             axis = min(missing)
-            title = f"'{entry.clause.name}' depends on '{axis.name}', which is not listed"
-            raise Wrong("missing-index", title, entry.span).error()
+            listed = tuple(index.name for index in indices)
+            raise MissingIndex(entry.span, entry.clause.name, axis.name, None, listed).error()
         leading = [batch] if batch not in indices and self._has_batch(free) else []
         leading += [axis for axis in (head, group) if axis in free and axis not in indices]
         return (*leading, *indices, *value.vector)
@@ -225,7 +234,8 @@ class _Lowering:
         """Every size that the results use must be told by an input."""
         scope = self.scope
         told = {size for name in self._signature() for size in scope.inputs[name].tensor.sizes}
-        told |= {size for name, size in scope.sizes.items() if scope.canonical(size) in told}
+        self.derived = derived_sizes(scope, told)
+        told |= {scope.graph.size(name) for name in self.derived}
         roots = [result.node for result in self.results] + [r.condition for r in self.requirements]
         roots += [axis.size for result in self.results for axis in result.axes]
         roots += [axis.size for root in roots[: len(self.results)] for node in walk(root) for axis in node.bound]
@@ -233,15 +243,25 @@ class _Lowering:
         for root in roots:
             for node in walk(root):
                 if node.kind == "size" and node not in told:
-                    span = node.span if node.span.source.text else self.attention.name_span
-                    raise UnboundSize(span, node.attribute, self._size_helps(node.attribute)).error()
+                    place = self._place_of(node.attribute)
+                    raise UnboundSize(place, node.attribute, self._size_helps(node, told, place)).error()
 
-    def _size_helps(self, name: str) -> tuple[str, ...]:
-        for index, size in (("i", "M"), ("j", "N")):
-            axis = self.scope.axes.get(index)
-            if name == size and axis is not None and axis.size.kind == "size" and axis.size.attribute != size:
-                return (f"'{index}' runs over '{axis.size.attribute}' here: use that size",)
+    def _size_helps(self, size: Node, told: set[Node], place: Span) -> tuple[str, ...]:
+        scope = self.scope
+        if size is scope.size("H") and scope.size("G") in told:
+            return (f"say that each key/value head has one head: '{spelled(place, 'require', 'H == G')}'",)
+        if size.attribute not in STANDARD_SIZES:
+            return (f"make it a parameter: '{size.attribute}: int'",)
         return ()
+
+    def _place_of(self, size: str) -> Span:
+        """Where a size is first named, or else an index over it."""
+        indices = {name for name, axis in self.scope.axes.items() if axis.size is self.scope.graph.size(size)}
+        indices |= {name for name, of in STANDARD_INDICES.items() if of == size and name not in self.scope.declared}
+        names = names_in(self.attention.clauses)
+        found = next((name for name in names if name.id == size), None)
+        found = found or next((name for name in names if name.id in indices), None)
+        return found.span if found is not None else self.attention.name_span
 
     def _signature(self) -> list[str]:
         """Names of the inputs in calling order: q, k, v where used, then the declared ones."""
@@ -265,17 +285,17 @@ class _Lowering:
             tuple(scope.parameters.values()),
             tuple(self.requirements),
             tuple(self.results),
-            dict(scope.equal),
+            self.derived,
             tuple(scope.exact_divisions),
         )
 
 
-def entry_span(scope: Scope, name: str, attention: tree.Attention):  # type: ignore[no-untyped-def]
+def entry_span(scope: Scope, name: str, attention: tree.Attention) -> Span:
     entry = scope.lets.get(name)
-    return entry.span if entry is not None and entry.span.source.text else attention.name_span
+    return entry.span if entry is not None else attention.name_span
 
 
-def _usual_order(scope: Scope):  # type: ignore[no-untyped-def]
+def _usual_order(scope: Scope) -> Callable[[Axis], tuple[int, int]]:
     """Queries before keys before features, then as declared."""
     places = {scope.axes[name]: n for n, name in enumerate(("i", "j", "d", "e")) if name in scope.axes}
 
@@ -285,6 +305,17 @@ def _usual_order(scope: Scope):  # type: ignore[no-untyped-def]
     return key
 
 
-def sizes_of(meaning: Meaning) -> set[Node]:
-    """Every size that an input of the spec tells."""
-    return {size for declared in meaning.inputs for size in declared.tensor.sizes if size.kind == "size"}
+def derived_sizes(scope: Scope, told: set[Node]) -> dict[str, Node]:
+    """Sizes that no input tells but `require M == N` does, from those that inputs tell."""
+    known = set(told)
+    out: dict[str, Node] = {}
+    for _ in scope.equal:
+        for name, value in scope.equal.items():
+            size = scope.graph.size(name)
+            if size not in known and all(part in known for part in walk(value) if part.kind == "size"):
+                out[name] = value
+                known.add(size)
+            elif size in known and value.kind == "size" and value not in known:
+                out[value.attribute] = size
+                known.add(value)
+    return out

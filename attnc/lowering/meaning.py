@@ -65,7 +65,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Meaning:
-    """A lowered attention. `equal_sizes` maps a size to the one it was declared equal to."""
+    """A lowered attention. `derived_sizes` are those that no input tells, from those that inputs tell."""
 
     name: str
     doc: str | None
@@ -74,7 +74,7 @@ class Meaning:
     parameters: tuple[ParameterDeclaration, ...]
     requirements: tuple[Requirement, ...]
     results: tuple[Result, ...]
-    equal_sizes: dict[str, Node]
+    derived_sizes: dict[str, Node]
     exact_divisions: tuple[tuple[Node, Node, Span], ...]
 
     @property

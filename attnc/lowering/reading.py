@@ -6,36 +6,31 @@ Leading batch and head axes may be left out, trailing axes left out make a vecto
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 
 from attnc.grammar import tree
 
-from ..diagnostics import Span
+from ..diagnostics import Span, did_you_mean
 from ..ir import Axis, Node
 from ..ir.node import INT
 from ..ir.rewrite import substitute
+from .entry import Entry
 from .environment import Environment
+from .fitting import let_mismatch, mismatch
 from .meaning import InputDeclaration
-from .mistakes import AxisMismatch, Wrong, WrongType, a_type
+from .mistakes import (
+    AlwaysOutside,
+    BadSlice,
+    FormalSubscript,
+    LetWithoutIndices,
+    NotSubscriptable,
+    TooManyEntries,
+    UnknownInDefinition,
+)
 from .scope import CONSTANTS, LetEntry, Scope
 from .sizes import is_proved_outside, size_text
 from .value import Over, Value
 from .vectors import settle
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One entry of a subscript: a position, or a slice (then `axis` is new and `node` runs along it)."""
-
-    expr: tree.Expr | tree.Slice
-    node: Node
-    axis: Axis | None = None
-
-    @property
-    def bare(self) -> Axis | None:
-        """The axis of an entry that is just an index."""
-        axis: Axis | None = self.node.attribute if self.node.kind == "index" and self.axis is None else None
-        return axis
 
 
 def read_name(name: tree.Name, env: Environment) -> Value:
@@ -53,7 +48,7 @@ def read_name(name: tree.Name, env: Environment) -> Value:
         return Value(scope.graph.index(axis))
     if name.id in CONSTANTS:
         return Value(scope.graph.const(CONSTANTS[name.id]))
-    if name.id in scope.sizes:
+    if name.id in scope.sizes and name.id not in scope.replaced:
         return Value(scope.sizes[name.id])
     raise scope.unknown(name).error()
 
@@ -73,23 +68,22 @@ def read_subscript(expr: tree.Subscript, env: Environment) -> Value:
         return _read_let(name, expr.entries, env, expr.span)
     declared = scope.input(name.id)
     if declared is None:
-        if name.id in scope.parameters or scope.axis(name.id) is not None or name.id in scope.sizes:
-            title = f"'{name.id}' is a single number and has no entries to read"
-            raise Wrong("not-subscriptable", title, expr.span).error()
-        raise scope.unknown(name).error()
+        role = scope.role(name.id)
+        if role is not None and name.id not in scope.replaced:
+            raise NotSubscriptable(name.span, name.id, role).error()
+        raise scope.unknown(name, is_subscripted=True).error()
     return _read_input(declared, _entries(expr.entries, env), env, expr.span)
 
 
 def _entries(exprs: Sequence[tree.Expr | tree.Slice], env: Environment) -> tuple[Entry, ...]:
-    from .expressions import integer
+    from .expressions import integer, together
 
-    out = []
-    for expr in exprs:
+    def read(expr: tree.Expr | tree.Slice) -> Entry:
         if isinstance(expr, tree.Slice):
-            out.append(Entry(expr, env.scope.graph.const(0)))
-        else:
-            out.append(Entry(expr, integer(expr, env, "a position")))
-    return tuple(out)
+            return Entry(expr, env.scope.graph.const(0))
+        return Entry(expr, integer(expr, env, "a position"))
+
+    return tuple(together([partial(read, expr) for expr in exprs]))
 
 
 # --- inputs --------------------------------------------------------------------------------------------------------
@@ -98,7 +92,6 @@ def _entries(exprs: Sequence[tree.Expr | tree.Slice], env: Environment) -> tuple
 def _read_input(declared: InputDeclaration, entries: tuple[Entry, ...], env: Environment, span: Span) -> Value:
     scope, graph = env.scope, env.scope.graph
     sizes = declared.tensor.sizes
-    scope.read.add(declared.name)
     filled = _fill_leading(scope, declared, entries, span)
     positions: list[Node] = []
     vector: list[Axis] = []
@@ -111,7 +104,7 @@ def _read_input(declared: InputDeclaration, entries: tuple[Entry, ...], env: Env
             position = graph.index(axis)
         elif position is None:
             assert entry is not None
-            position = _position(env, declared, place, size, entry, vector, span)
+            position = _position(env, declared, place, entry, vector, filled)
         positions.append(position)
     node = graph.read(declared.tensor, tuple(positions))
     for axis, head in groups:
@@ -143,17 +136,31 @@ def _fill_leading(
             filled.append(None)
     filled += rest
     if len(filled) > len(sizes):
-        shape = f"{declared.name}[{', '.join(declared.size_texts)}]"
-        others = () if declared.is_default else ((declared.span, "declared here"),)
-        title = f"'{declared.name}' has {len(sizes)} axes, but {len(entries)} entries are given"
-        raise Wrong("too-many-entries", title, span, f"it is '{shape}'", others).error()
+        where = None if declared.is_default else declared.span
+        extra = entries[len(sizes)].expr.span
+        raise TooManyEntries(extra, declared.name, len(sizes), len(entries), declared.shape, where).error()
     return filled + [None] * (len(sizes) - len(filled))
 
 
 def _mentions(scope: Scope, entry: Entry, size: Node) -> bool:
+    """Whether an index over this size (a head or its group) is written in the entry, not inside another read."""
     heads = (scope.size("H"), scope.size("G"))
-    wanted = heads if size in heads else (size,)
-    return any(scope.canonical(axis.size) in [scope.canonical(w) for w in wanted] for axis in entry.node.axes)
+    wanted = [scope.canonical(one) for one in (heads if size in heads else (size,))]
+    axes = [scope.axis(name) for name in _plain_names(entry.expr) if name not in scope.lets]
+    return any(axis is not None and scope.canonical(axis.size) in wanted for axis in axes)
+
+
+def _plain_names(expr: object) -> list[str]:
+    """Names in an expression, but for those between the brackets of reads."""
+    if isinstance(expr, tree.Name):
+        return [expr.id]
+    if isinstance(expr, tree.Call):
+        return _plain_names(tuple(argument.value for argument in expr.arguments))
+    if isinstance(expr, tuple):
+        return [name for item in expr for name in _plain_names(item)]
+    if isinstance(expr, tree.Node) and not isinstance(expr, tree.Subscript):
+        return [name for field in expr.__dataclass_fields__ for name in _plain_names(getattr(expr, field))]
+    return []
 
 
 def _leading_position(
@@ -173,21 +180,29 @@ def _leading_position(
 
 
 def _position(
-    env: Environment, declared: InputDeclaration, place: int, size: Node, entry: Entry, vector: list[Axis], span: Span
+    env: Environment,
+    declared: InputDeclaration,
+    place: int,
+    entry: Entry,
+    vector: list[Axis],
+    filled: Sequence[Entry | None],
 ) -> Node:
     scope, graph = env.scope, env.scope.graph
+    size = declared.tensor.sizes[place]
     if isinstance(entry.expr, tree.Slice):
         axis, start = _slice(env, entry.expr, size)
         vector.append(axis)
         return graph.add(graph.index(axis), start)
     if entry.bare is not None and not scope.same_size(entry.bare.size, size):
-        raise _axis_mismatch(scope, declared, place, size, entry, span).error()
+        raise mismatch(scope, declared, place, filled).error()
     if is_proved_outside(entry.node, size, graph):
-        title = f"this read of '{declared.name}' is always outside"
-        text = f"axis {place + 1} has size {size_text(size)}"
-        note = "a position outside reads 0; there is no counting from the end"
-        raise Wrong("always-outside", title, entry.expr.span, text, (), note).error()
+        raise _outside(declared.name, entry, size).error()
     return entry.node
+
+
+def _outside(name: str, entry: Entry, size: Node) -> AlwaysOutside:
+    text = size_text(size)
+    return AlwaysOutside(entry.expr.span, name, text)
 
 
 def _slice(env: Environment, expr: tree.Slice, size: Node) -> tuple[Axis, Node]:
@@ -197,28 +212,10 @@ def _slice(env: Environment, expr: tree.Slice, size: Node) -> tuple[Axis, Node]:
     low = integer(expr.low, env, "the start of a slice") if expr.low is not None else graph.const(0)
     high = integer(expr.high, env, "the end of a slice") if expr.high is not None else size
     width = graph.sub(high, low)
-    if width.axes or width.is_const() and width.attribute <= 0:
-        text = "it must not depend on an index" if width.axes else "it is empty"
-        raise Wrong("bad-slice", "the width of a slice must be a positive size", expr.span, text).error()
+    if width.axes or (width.is_const() and width.attribute <= 0):
+        reason = "its width depends on an index" if width.axes else "it is empty"
+        raise BadSlice(expr.span, reason).error()
     return graph.axis("x", width, is_vector=True), low
-
-
-def _axis_mismatch(
-    scope: Scope, declared: InputDeclaration, place: int, size: Node, entry: Entry, span: Span
-) -> AxisMismatch:
-    axis = entry.bare
-    assert axis is not None
-    helps = [f"declare that they are equal: 'require {size_text(axis.size)} == {size_text(size)}'"]
-    if size_text(size) in (size_text(axis.size), "a computed size"):
-        helps = []
-    fitting = [name for name, other in scope.axes.items() if other.size is size and " " not in name]
-    if fitting:
-        helps.insert(0, f"use an index over it: '{fitting[0]}'")
-    span_or_none = None if declared.is_default else declared.span
-    return AxisMismatch(
-        entry.expr.span, axis.name, size_text(axis.size), declared.name, size_text(size), place + 1,
-        span_or_none, tuple(helps),
-    )
 
 
 # --- lets and formals ----------------------------------------------------------------------------------------------
@@ -241,11 +238,10 @@ def _read_let(
     if joined is not None:
         return joined
     if entry.indices is None:
-        left = f"let {name.id}[{', '.join(e.bare.name if e.bare else '…' for e in entries)}] = …"
-        text = "it can only be read by its name"
-        helps = (f"write the indices where it is defined: '{left}'",)
-        title = f"'{name.id}' has no written indices to read at"
-        raise Wrong("let-without-indices", title, span, text, ((entry.span, "defined here"),), None, helps).error()
+        inferred = [axis.name for axis in sorted(value.node.axes - set(value.vector)) if axis.name not in "bhg"]
+        names = [e.bare.name if e.bare else inferred[n] if n < len(inferred) else "…" for n, e in enumerate(entries)]
+        left = f"{entry.clause.role} {name.id}[{', '.join(names)}]"
+        raise LetWithoutIndices(span, name.id, left, entry.span).error()
     return _read_at(env, name.id, value, _let_axes(scope, entry, value, len(entries)), entries, span)
 
 
@@ -285,11 +281,10 @@ def _read_at(
     env: Environment, name: str, value: Value, axes: Sequence[Axis], entries: tuple[Entry, ...], span: Span
 ) -> Value:
     """A let or formal with `axes` read at `entries`; what is left out at the end makes a vector."""
-    scope, graph = env.scope, env.scope.graph
+    graph = env.scope.graph
     all_axes = [*axes, *value.vector]
     if len(entries) > len(all_axes):
-        title = f"'{name}' has {len(all_axes)} indices, but {len(entries)} entries are given"
-        raise Wrong("too-many-entries", title, span).error()
+        raise TooManyEntries(entries[len(all_axes)].expr.span, name, len(all_axes), len(entries)).error()
     conditions: list[Node] = []
     moves: dict[Axis, Node] = {}
     vector: list[Axis] = []
@@ -304,25 +299,28 @@ def _read_at(
             moves[axis] = graph.add(graph.index(new), start)
             continue
         moves[axis] = entry.node
-        conditions += _inside(env, name, place, axis, entry)
+        conditions += _inside(env, name, place, axis, entry, all_axes, entries)
     node = graph.guard(graph.all(*conditions), read_moved(env, value.node, moves))
     return settle(env, node, vector)
 
 
-def _inside(env: Environment, name: str, place: int, axis: Axis, entry: Entry) -> list[Node]:
+def _inside(
+    env: Environment,
+    name: str,
+    place: int,
+    axis: Axis,
+    entry: Entry,
+    axes: Sequence[Axis],
+    entries: Sequence[Entry],
+) -> list[Node]:
     """Conditions under which a position lies on the axis; none for an index over the same size."""
     scope, graph = env.scope, env.scope.graph
     if entry.bare is not None:
         if scope.same_size(entry.bare.size, axis.size):
             return []
-        sizes = (size_text(entry.bare.size), size_text(axis.size))
-        raise AxisMismatch(
-            entry.expr.span, entry.bare.name, sizes[0], name, sizes[1], place + 1, None, ()
-        ).error()
+        raise let_mismatch(scope, name, place, axes, entries).error()
     if is_proved_outside(entry.node, axis.size, graph):
-        text = f"'{axis.name}' has size {size_text(axis.size)}"
-        title = f"this read of '{name}' is always outside"
-        raise Wrong("always-outside", title, entry.expr.span, text).error()
+        raise _outside(name, entry, axis.size).error()
     return [graph.compare(">=", entry.node, graph.const(0)), graph.compare("<", entry.node, axis.size)]
 
 
@@ -343,19 +341,30 @@ def _read_formal(expr: tree.Subscript, env: Environment) -> Value:
     """`x[d + R]` in a definition: a formal read at another index of the definition's axis."""
     assert env.local is not None
     found = env.local.get(expr.base.id)
-    if found is None or isinstance(found, Over):
-        title = f"'{expr.base.id}' is no formal of '{env.definition}'"
-        raise Wrong("unknown-name", title, expr.base.span, "not defined here").error()
+    if found is None:
+        raise unknown_in_definition(expr.base, env).error()
+    if isinstance(found, Over):
+        raise FormalSubscript(expr.base.span, expr.base.id, env.definition or "").error()
     axes = [axis for over in env.local.values() if isinstance(over, Over) for axis in over.axes]
     entries = _entries(expr.entries, env)
     if found.vector:
         return _read_at(env, expr.base.id, found, (), entries, expr.span)
     if len(entries) > len(axes):
-        title = f"'{env.definition}' has {len(axes)} axes, but {len(entries)} entries are given"
-        raise Wrong("too-many-entries", title, expr.span).error()
+        extra = entries[len(axes)].expr.span
+        raise TooManyEntries(extra, expr.base.id, len(axes), len(entries)).error()
     return _read_at(env, expr.base.id, found, axes[: len(entries)], entries, expr.span)
 
 
-def check_number(value: Value, span: Span, where: str) -> None:
-    if value.type == "bool":
-        raise WrongType(span, "a number", a_type(value.type), where).error()
+def unknown_in_definition(name: tree.Name, env: Environment) -> UnknownInDefinition:
+    return unknown_in(env.scope.definitions[env.definition or ""], name, [*(env.local or {})])
+
+
+def unknown_in(definition: tree.Define, name: tree.Name, known: list[str]) -> UnknownInDefinition:
+    """A name that a definition does not see; the help passes it in, or binds it earlier."""
+    axes = f"[{', '.join(axis.id for axis in definition.axes)}]" if definition.axes else ""
+    formals = ", ".join([*(formal.name for formal in definition.formals if formal.default is None), name.id])
+    remedy = f"pass it in: 'define {definition.name}{axes}({formals}) = …'"
+    near = did_you_mean(name.id, [*known, *CONSTANTS])
+    if any(bound.id == name.id for bound, _ in definition.bindings):
+        return UnknownInDefinition(name.span, name.id, definition.name, None, f"bind '{name.id} = …' before it", True)
+    return UnknownInDefinition(name.span, name.id, definition.name, near, remedy)

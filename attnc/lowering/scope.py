@@ -7,17 +7,18 @@ from dataclasses import dataclass, field
 
 from attnc.grammar import tree
 
-from ..diagnostics import NOWHERE, Findings, Mistake, Span, did_you_mean
+from ..diagnostics import NOWHERE, Findings, Mistake, Source, Span, did_you_mean
 from ..ir import Axis, Graph, Node, Tensor
 from .meaning import InputDeclaration, ParameterDeclaration
-from .mistakes import DuplicateName, FunctionAsValue, NotAnIndex, ReplacedSize, UnknownName
+from .mistakes import DuplicateName, FunctionAsValue, NotAnIndex, ReplacedSize, UnknownName, spelled
 from .sizes import size_text
-from .value import Value
+from .value import Poisoned, Value
 
 STANDARD_INDICES = {"b": "B", "h": "H", "i": "M", "j": "N", "d": "D", "e": "E"}
 STANDARD_SIZES = ("B", "H", "G", "M", "N", "D", "E")
 DEFAULT_INPUTS = {"q": ("b", "h", "i", "d"), "k": ("b", "G", "j", "d"), "v": ("b", "G", "j", "e")}
 DEFAULT_RESULTS = {"s": "score", "p": "normalize", "out": "aggregate"}
+_INDEX = "an index"
 CONSTANTS = {"inf": float("inf"), "pi": 3.141592653589793}
 
 
@@ -40,6 +41,7 @@ class MaskEntry:
     position: int
     condition: Node
     axes: frozenset[Axis]
+    span: Span
 
 
 @dataclass
@@ -50,6 +52,7 @@ class Scope:
     findings: Findings
     statics: Mapping[str, bool | str]
     definitions: Mapping[str, tree.Define]
+    source: Source | None = None
     sizes: dict[str, Node] = field(default_factory=dict)
     axes: dict[str, Axis] = field(default_factory=dict)
     components: dict[Axis, tuple[str, ...]] = field(default_factory=dict)
@@ -63,7 +66,8 @@ class Scope:
     replaced: dict[str, tuple[str, str, Span]] = field(default_factory=dict)
     exact_divisions: list[tuple[Node, Node, Span]] = field(default_factory=list)
     declared: dict[str, tuple[Span, str]] = field(default_factory=dict)
-    read: set[str] = field(default_factory=set)
+    poisoned: set[str] = field(default_factory=set)
+    reported: set[str] = field(default_factory=set)
     reads: list[tuple[str, str, tuple[int | None, ...], Span]] = field(default_factory=list)
     stack: list[str] = field(default_factory=list)
     expansions: int = 0
@@ -161,13 +165,21 @@ class Scope:
     def not_an_index(self, name: tree.Name, where: str, also: tuple[str, ...] = ()) -> Mistake:
         """The mistake of a name that stands where only an index can; `also` lists other words allowed there."""
         role = self.role(name.id)
+        if role == _INDEX:
+            raise Poisoned
         near = None if role else did_you_mean(name.id, [*self.indices(), *also])
+        if name.id in self.sizes and name.id not in self.declared:
+            over = [index for index in self.indices() if self.axis(index).size is self.sizes[name.id]]  # type: ignore[union-attr]
+            return NotAnIndex(name.span, name.id, where, role, None, over[0] if over else None)
         return NotAnIndex(name.span, name.id, where, role, near)
 
     def unknown(self, name: tree.Name, is_subscripted: bool = False) -> Mistake:
-        """The mistake of a name that is nothing here."""
+        """The mistake of a name that is nothing here; each name is reported once."""
         from .calls import BUILT_IN
 
+        if name.id in self.reported:
+            raise Poisoned
+        self.reported.add(name.id)
         if name.id in self.replaced:
             index, size, span = self.replaced[name.id]
             return ReplacedSize(name.span, name.id, index, size, span)
@@ -178,8 +190,14 @@ class Scope:
         if name.id in BUILT_IN:
             return FunctionAsValue(name.span, name.id, "a function", f"call it: '{name.id}(…)'")
         known = [*self.declared, *STANDARD_INDICES, *self.sizes, *DEFAULT_INPUTS, *CONSTANTS, *DEFAULT_RESULTS]
-        near = did_you_mean(name.id, known)
-        span, role = self.declared.get(near or "", (None, ""))
+        swapped = name.id.swapcase()
+        is_tensor = swapped in self.inputs or swapped in self.lets or swapped in DEFAULT_INPUTS
+        near = swapped if is_subscripted and is_tensor else did_you_mean(name.id, known)
+        first = self.declared.get(near or "")
+        place, role = first if first is not None else (None, "")
         form = f"{name.id}[…]" if is_subscripted else name.id
-        remedy = f"declare it: 'let {form} = …', or 'input {name.id}[…]' if it is given at the call"
-        return UnknownName(name.span, name.id, near, span, role, remedy)
+        declared = spelled(name.span, "input", form if is_subscripted else f"{form}: float")
+        remedy = f"declare it: '{declared}' or '{spelled(name.span, 'let', f'{form} = …')}'"
+        if not is_subscripted:
+            remedy = remedy.replace("declare it:", f"declare it: the parameter '{name.id}: int',")
+        return UnknownName(name.span, name.id, near, place, role, remedy)

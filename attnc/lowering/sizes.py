@@ -65,20 +65,21 @@ def is_proved_outside(position: Node, size: Node, graph: Graph) -> bool:
     return upper_bound(position) < 0 or lower_bound(graph.sub(position, size)) >= 0
 
 
-def is_never_true(condition: Node) -> bool:
+def is_never_true(condition: Node, graph: Graph) -> bool:
     """Proved false by bounds of integer forms, whatever the sizes and indices."""
     if condition.kind == "const":
         return not condition.attribute
     if condition.kind != "map":
         return False
     if condition.op == "and":
-        return any(is_never_true(part) for part in condition.args)
+        return any(is_never_true(part, graph) for part in condition.args)
     if condition.op == "or":
-        return all(is_never_true(part) for part in condition.args)
+        return all(is_never_true(part, graph) for part in condition.args)
     if condition.op == "at_most_zero":
-        return lower_bound(condition.args[0]) > 0
+        return lower_bound(_by_sizes(condition.args[0], graph)) > 0
     if condition.op == "equal_zero":
-        return lower_bound(condition.args[0]) > 0 or upper_bound(condition.args[0]) < 0
+        form = condition.args[0]
+        return any(lower_bound(_by_sizes(one, graph)) > 0 for one in (form, graph.neg(form)))
     return False
 
 
@@ -103,6 +104,19 @@ def upper_bound(form: Node) -> float:
 
 def _bound(form: Node, same: Callable[[Node], float], opposite: Callable[[Node], float]) -> float:
     coefficients, constant = form.attribute
-    return float(constant) + sum(
-        c * (same(arg) if c > 0 else opposite(arg)) for c, arg in zip(coefficients, form.args)
-    )
+    total = float(constant)
+    for c, arg in zip(coefficients, form.args):
+        total += c * (same(arg) if c > 0 else opposite(arg))
+    return total
+
+
+def _by_sizes(form: Node, graph: Graph) -> Node:
+    """A form that is nowhere larger: indices that count down are put at their last position."""
+    if not form.is_sum:
+        return form
+    coefficients, constant = form.attribute
+    parts = []
+    for c, arg in zip(coefficients, form.args):
+        ends = c < 0 and arg.kind == "index"
+        parts.append((c, graph.sub(arg.attribute.size, graph.const(1)) if ends else arg))
+    return graph.add(graph.combine(parts), graph.const(constant))

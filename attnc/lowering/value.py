@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..diagnostics import Span
 from ..ir import Axis, Node
 
 
@@ -33,3 +34,13 @@ class Over:
 
 class Poisoned(Exception):
     """Something that was reported already; whoever reads it stays silent."""
+
+
+class Hopeless(Exception):
+    """The spec is too large to be worth looking at any further; `span` is the user's call that leads there."""
+
+    def __init__(self, what: str, limit: str, span: Span | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.limit = limit
+        self.span = span

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..analysis.streaming import Move
-from ..analysis.weights import MUL
 from ..analysis.tiles import TileClasses, classify
+from ..analysis.weights import MUL
 from ..ir import Axis, Graph, Node
 from ..ir.axis import in_order
 from ..ir.logic import conjuncts
 from ..ir.node import walk
 from ..ir.rewrite import Rewriter
-from ..ir.roles import LENGTH, OUTER, WIDTH, Roles
+from ..ir.roles import LENGTH, OUTER, SPLITS, WIDTH, Roles
 from .levels import Group
 from .plan import FREE, LOOP, ROW, TILE, Accumulator, Pass, Rescale, Sequential, Store
 from .statistics import group_of, position_of, scattered
@@ -45,6 +45,7 @@ class PassBuilder:
         self.heads = self._find_heads()
         self.grid = self._grid()
         self.nodes: dict[Node, Node] = {}
+        self.split: Axis | None = None
 
     # --- heads and the grid ------------------------------------------------------------------------------------
 
@@ -67,7 +68,7 @@ class PassBuilder:
         return in_order(frozenset(axes))
 
     def _is_outer(self, axis: Axis) -> bool:
-        return self.roles.of(axis) == OUTER or self.roles.of(axis) == LENGTH and axis not in (self.row, self.loop)
+        return self.roles.of(axis) == OUTER or (self.roles.of(axis) == LENGTH and axis not in (self.row, self.loop))
 
     def settle_groups(self, node: Node, keep: frozenset[Node] = frozenset()) -> Node:
         """Within a pass over heads of one group, `head // heads in a group` is the group."""
@@ -89,6 +90,9 @@ class PassBuilder:
 
     def build(self, stored: list[tuple[Target, Node]]) -> Pass:
         accumulators = self._accumulators()
+        owns_rows = self.group.owns_rows or any(a.home in (LOOP, FREE) for a in accumulators)
+        if owns_rows and self.row is not None:
+            self.split = self.graph.axis("worker", self.graph.size(SPLITS))
         tile_stores = tuple(
             Store(target.tensor, target.axes, self.settle_groups(node)) for target, node in stored
         )
@@ -98,7 +102,8 @@ class PassBuilder:
             self.loop,
             self.grid,
             self._sequential(accumulators, tile_stores),
-            self.group.owns_rows or any(a.home in (LOOP, FREE) for a in accumulators),
+            owns_rows,
+            self.split,
             tuple(accumulators),
             tile_stores,
             self.graph.any(*domains),
@@ -162,7 +167,8 @@ class PassBuilder:
         told by the head."""
         kept = accumulator.node.axes
         known = {group for head, (group, _) in self.heads.items() if head in kept}
-        return self.roles.memory_order((kept | frozenset(self.grid)) - known)
+        workers = frozenset((self.split,)) if self.split is not None else frozenset()
+        return self.roles.memory_order((kept | frozenset(self.grid) | workers) - known)
 
     def _sequential(self, accumulators: list[Accumulator], stores: tuple[Store, ...]) -> tuple[Sequential, ...]:
         graph = self.graph

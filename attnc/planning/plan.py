@@ -89,8 +89,9 @@ class Sequential:
 class Pass:
     """Tiles of `row` (blocks of rows; None: a single row) by blocks of `loop`.
 
-    `grid` axes run in parallel, and so do blocks of rows unless `owns_rows` (then one worker goes through all blocks
-    of rows, which lets it accumulate in both orientations). `fixed` are outer axes whose position follows from others.
+    `grid` axes run in parallel, and so do blocks of rows unless `owns_rows`: then a worker goes through many blocks of
+    rows, which lets it accumulate in both orientations. `split` is how many workers share the rows of one grid index,
+    each with a place of its own for what it adds; chosen at the call, from the sizes and the machine alone.
     """
 
     row: Axis | None
@@ -98,6 +99,7 @@ class Pass:
     grid: tuple[Axis, ...]
     sequential: tuple[Sequential, ...]
     owns_rows: bool
+    split: Axis | None
     accumulators: tuple[Accumulator, ...]
     tile_stores: tuple[Store, ...]
     domain: Node

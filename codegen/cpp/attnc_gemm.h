@@ -34,17 +34,8 @@ template <class T> struct product {
 template <class T, int rows, int vectors> static __attribute__((noinline)) void gemm_tile(const product<T> &p) {
   constexpr int L = lanes<T>;
   vec<T> sum[rows][vectors];
-  const T *scale = p.scale;
-  T *c = p.c;
   ATTNC_UNROLL for (int i = 0; i < rows; i++) {
-    if (scale) {
-      const vec<T> s = splat<T>(*scale);
-      ATTNC_UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = s * load(c + j * L);
-      scale += p.scale_step;
-      c += p.ldc;
-    } else {
-      ATTNC_UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = vec<T>{};
-    }
+    ATTNC_UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = vec<T>{};
   }
   const T *a = p.a, *b = p.b;
   const int64_t a_row = p.a_row, a_col = p.a_col, ldb = p.ldb;
@@ -59,9 +50,17 @@ template <class T, int rows, int vectors> static __attribute__((noinline)) void 
     a += a_col;
     b += ldb;
   }
-  c = p.c;
+  // C is added last: what a product adds up is as long as k, however often C is added to.
+  const T *scale = p.scale;
+  T *c = p.c;
   ATTNC_UNROLL for (int i = 0; i < rows; i++) {
-    ATTNC_UNROLL for (int j = 0; j < vectors; j++) store(c + j * L, sum[i][j]);
+    if (scale) {
+      const vec<T> s = splat<T>(*scale);
+      ATTNC_UNROLL for (int j = 0; j < vectors; j++) store(c + j * L, s * load(c + j * L) + sum[i][j]);
+      scale += p.scale_step;
+    } else {
+      ATTNC_UNROLL for (int j = 0; j < vectors; j++) store(c + j * L, sum[i][j]);
+    }
     c += p.ldc;
   }
 }

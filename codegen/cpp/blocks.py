@@ -18,6 +18,11 @@ class Blocks:
     columns: int
     lanes: int
 
+    @property
+    def stride(self) -> int:
+        """Values from one row of a tile to the next: no power of two, whose lines would push each other out."""
+        return self.columns + self.lanes
+
     def padded(self, width: int) -> int:
         """A width rounded up to whole vectors (of the widest machine, so that one plan serves all)."""
         return -(-width // self.lanes) * self.lanes

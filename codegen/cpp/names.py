@@ -29,6 +29,11 @@ def identifier(text: str) -> str:
     return re.sub(r"[^a-z0-9_]", "_", text.lower())
 
 
+def size_name(name: str) -> str:
+    """The C++ name of a size: the user's, or one of the compiler's own (which start with #)."""
+    return f"k_{name[1:]}" if name.startswith("#") else f"n_{name}"
+
+
 @dataclass(frozen=True)
 class Layout:
     """How a tensor of the caller lies in memory: its dtype, and whether its last stride is 1."""

@@ -10,7 +10,7 @@ from attnc.ir.node import BOOL, FLOAT, INT, walk
 from attnc.ir.rewrite import substitute
 
 from .emitter import Emitter, Value
-from .names import identifier, literal
+from .names import identifier, literal, size_name
 from .reads import read
 
 
@@ -28,7 +28,7 @@ def _param(em: Emitter, node: Node) -> Value:
 
 def _size(em: Emitter, node: Node) -> Value:
     known = em.constant(node)
-    return Value(literal(known, INT) if known is not None else f"x.n_{node.attribute}", INT)
+    return Value(literal(known, INT) if known is not None else f"x.{size_name(node.attribute)}", INT)
 
 
 def _index(em: Emitter, node: Node) -> Value:
@@ -147,7 +147,7 @@ def _product_text(em: Emitter, node: Node, args: list[Value], lanes: bool) -> st
     head = " * ".join(scalars)
     if not lanes:
         return f"({head})"
-    if head and scalars != [a.text for a in args if not a.lanes] or len(scalars) > 1:
+    if (head and scalars != [a.text for a in args if not a.lanes]) or len(scalars) > 1:
         head = em.define(FLOAT, head, max(a.level for a in args if not a.lanes)).text
     if not vectors:
         return f"splat<T>({head})"

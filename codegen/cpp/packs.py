@@ -9,6 +9,7 @@ from ..statements import NATURAL, VECTOR, Pack, Packed
 from .blocks import Blocks, width_of
 from .emitter import Emitter
 from .loops import lane_loop
+from .names import Names
 from .passes import packed_block
 from .reads import stride_of
 
@@ -98,7 +99,7 @@ class PackWriter:
         size = self.blocks.columns * stride
         em.line(f"T *rows = (T *)x.scratch({size} * sizeof(T));")
         self._rows("rows")
-        em.line(f"pack_transposed<T, T>(to, {self.blocks.columns}, rows, {stride}, 1, columns, {count});")
+        em.line(f"pack_transposed<T, T>(to, {self.blocks.stride}, rows, {stride}, 1, columns, {count});")
 
     # --- plain reads -------------------------------------------------------------------------------------------
 
@@ -138,8 +139,22 @@ class PackWriter:
         if self.packed.layout == NATURAL:
             call, stride = "pack_rows", self.blocks.padded(count)
         else:
-            call, stride = "pack_transposed", self.blocks.columns
+            call, stride = "pack_transposed", self.blocks.stride
         em.line(f"{call}<T, {element}>(to, {stride}, {source}, {row_step}, {column_step}, columns, {count});")
+
+
+def lies_ready(names: Names, loop: Axis, packed: Packed) -> bool:
+    """Whether an operand can be read where the caller has it: features side by side, in whole vectors, of the compute
+    type."""
+    node = packed.node
+    if packed.layout != NATURAL or node.kind != "read" or packed.width is None:
+        return False
+    if any(position.kind != "index" for position in node.args) or node.args[-1].attribute != packed.width:
+        return False
+    axes = [position.attribute for position in node.args]
+    same = names.element(node.attribute) in ("T", names.compute) and names.is_unit_last(node.attribute)
+    whole = width_of(names, packed.width) % (16 if names.compute == "float" else 8) == 0
+    return same and whole and axes.count(loop) == 1 and len(set(axes)) == len(axes)
 
 
 def _element(packed: Packed) -> str:

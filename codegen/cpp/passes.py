@@ -14,6 +14,7 @@ from .blocks import Blocks, width_of
 from .emitter import Emitter, Known, Value
 from .loops import nest_body
 from .names import Names, literal
+from .reads import stride_of
 from .sweeps import TileWriter
 
 _MUTABLE = {"sum": "0", "prod": "1", "max": "-__builtin_inf()", "min": "__builtin_inf()"}
@@ -22,12 +23,15 @@ _MUTABLE = {"sum": "0", "prod": "1", "max": "-__builtin_inf()", "min": "__builti
 class PassWriter:
     """Writes the function of one pass; `lines` is its text."""
 
-    def __init__(self, em: Emitter, run: RunPass, stage: int, blocks: Blocks, packed: list[Packed]) -> None:
+    def __init__(
+        self, em: Emitter, run: RunPass, stage: int, blocks: Blocks, packed: list[Packed], direct: set[str]
+    ) -> None:
         self.em = em
         self.run = run
         self.stage = stage
         self.blocks = blocks
         self.packed = packed
+        self.direct = direct
         self.row: Axis = run.row if run.row is not None else em.graph.axis("row", em.graph.const(1))
         self.fields: list[str] = []
 
@@ -43,7 +47,10 @@ class PassWriter:
         self._decode_task()
         if run.owns_rows:
             count = f"block_count({em.size(self.row.size)}, {self.blocks.rows})"
-            with em.scope(f"for (int64_t block = 0; block < {count}; ++block)", {}):
+            first, step = "0", "1"
+            if run.split is not None:
+                first, step = em.coordinate(run.split), em.size(run.split.size)
+            with em.scope(f"for (int64_t block = {first}; block < {count}; block += {step})", {}):
                 self._row_block()
         else:
             self._row_block()
@@ -62,7 +69,8 @@ class PassWriter:
             em.line(f"int64_t block = rest % {count}; rest /= {count};")
             if self._is_heavier_later():
                 em.line(f"block = {count} - 1 - block;")
-        for axis in reversed(run.grid):
+        workers = (run.split,) if run.split is not None else ()
+        for axis in reversed((*run.grid, *workers)):
             name = em.fresh("g")
             size = em.size(axis.size)
             em.line(f"const int64_t {name} = rest % {size}; rest /= {size};")
@@ -78,7 +86,8 @@ class PassWriter:
 
     def tasks(self, em: Emitter) -> str:
         """How many tasks the stage has, spelt by an emitter of the entry."""
-        parts = [em.size(axis.size) for axis in self.run.grid]
+        workers = (self.run.split,) if self.run.split is not None else ()
+        parts = [em.size(axis.size) for axis in (*self.run.grid, *workers)]
         if not self.run.owns_rows:
             parts.append(f"block_count({em.size(self.row.size)}, {self.blocks.rows})")
         return " * ".join(parts) or "1"
@@ -216,13 +225,37 @@ class PassWriter:
         fields = [f"  alignas(64) {field}" for field in self.fields]
         return [f"struct Scratch{self.stage} {{", *fields, "  char end;", "};"]
 
+    def natural(self, packed: Packed) -> tuple[str, str]:
+        """Where an operand's features for each looped index lie, and the step between indices."""
+        if packed.name in self.direct:
+            return self._in_place(packed)
+        assert packed.width is not None
+        return self.pointer_to(packed), str(self.blocks.padded(width_of(self.names, packed.width)))
+
+    def _in_place(self, packed: Packed) -> tuple[str, str]:
+        """The caller's own memory, from the tile's first index."""
+        em, node = self.em, packed.node
+        self._bind(packed)
+        parts, step = [], "0"
+        for dim, position in enumerate(node.args):
+            axis: Axis = position.attribute
+            stride = stride_of(em, node.attribute, dim)
+            if axis is self.run.loop:
+                step = stride
+                parts.append(f"first * {stride}")
+            elif axis is not packed.width:
+                parts.append(f"{em.coordinate(axis)} * {stride}")
+        return f"{em.names.tensor(node.attribute)} + {' + '.join(parts)}", step
+
+    def _bind(self, packed: Packed) -> None:
+        for axis, position in packed.moves:
+            if axis in packed.outer:
+                assert self.em.bind(axis, position), "one operand at two groups"
+
     def pointer_to(self, packed: Packed) -> str:
         """The block `tile` of a packed value at the current outer indices."""
         em = self.em
-        for axis, position in packed.moves:
-            if axis not in packed.outer:
-                continue
-            assert em.bind(axis, position), "one operand at two groups"
+        self._bind(packed)
         text = "0"
         for axis in packed.outer:
             text = f"({text} * {em.size(axis.size)} + {em.coordinate(axis)})"
@@ -235,5 +268,5 @@ def packed_block(names: Names, blocks: Blocks, packed: Packed) -> int:
     if packed.width is None:
         return blocks.columns
     width = width_of(names, packed.width)
-    return blocks.columns * (blocks.padded(width) if packed.layout == "natural" else width)
+    return blocks.columns * blocks.padded(width) if packed.layout == "natural" else blocks.stride * width
 

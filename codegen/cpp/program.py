@@ -15,9 +15,9 @@ from attnc.ir.node import FLOAT, walk
 from ..statements import Pack, Program, RunNest, RunPass
 from .blocks import choose_blocks
 from .emitter import Emitter
-from .names import Layout, Names, identifier
+from .names import Layout, Names, identifier, size_name
 from .nests import NestWriter
-from .packs import PackWriter, element_of
+from .packs import PackWriter, element_of, lies_ready
 from .passes import PassWriter
 
 FIXED = ("threads", "parallel", "scratch", "counters")
@@ -27,12 +27,14 @@ FIXED = ("threads", "parallel", "scratch", "counters")
 class Arguments:
     """The words of the entry's argument, in order: fixed ones, sizes, parameters, then per tensor pointer and strides.
 
-    `parameters` pairs names with types; `tensors` pairs names with ranks.
+    `parameters` pairs names with types; `tensors` pairs names with ranks. `owners` are the numbers of workers that
+    passes have where rows are not shared out: the size "#splits" says among how many they are.
     """
 
     sizes: tuple[str, ...]
     parameters: tuple[tuple[str, str], ...]
     tensors: tuple[tuple[str, int], ...]
+    owners: tuple[Node, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,13 +107,14 @@ class _ProgramWriter:
     def _pass(self, run: RunPass, number: int, packs: list[Pack]) -> None:
         blocks = choose_blocks(self.names, run)
         packed = [one for pack in packs for one in pack.packed]
+        direct = {one.name for pack in packs for one in pack.packed if lies_ready(self.names, pack.loop, one)}
         for pack in packs:
-            for one in pack.packed:
+            for one in (one for one in pack.packed if one.name not in direct):
                 writer = PackWriter(self._emitter(), pack, one, f"pack_{one.name}", blocks)
                 self.functions += writer.write()
                 self._buffer(one.name, element_of(one), writer.workspace, is_zeroed=False)
                 self._step(writer.tasks, f"pack_{one.name}")
-        pass_writer = PassWriter(self._emitter(), run, number, blocks, packed)
+        pass_writer = PassWriter(self._emitter(), run, number, blocks, packed, direct)
         self.functions += pass_writer.write()
         self.steps.append(f"x.stage = {number};")
         self._step(pass_writer.tasks, f"stage{number}")
@@ -167,12 +170,14 @@ class _ProgramWriter:
             if n.kind == "param" and not n.attribute.startswith("#") and self.names.constant(n) is None
         )
         tensors = tuple((tensor.name, len(tensor.sizes)) for tensor in self.program.tensors)
-        return Arguments(tuple(sizes), tuple(parameters), tensors)
+        runs = [stage for stage in self.program.stages if isinstance(stage, RunPass) and stage.split is not None]
+        owners = tuple(self.graph.mul(*(axis.size for axis in run.grid), self.graph.const(1)) for run in runs)
+        return Arguments(tuple(sizes), tuple(parameters), tensors, owners)
 
     def _context(self, arguments: Arguments) -> list[str]:
         lines = ["struct Context {", "  int64_t threads; parallel_function parallel; scratch_function scratch;"]
         lines.append("  int64_t *counters; int64_t stage;")
-        lines += [f"  int64_t n_{name};" for name in arguments.sizes]
+        lines += [f"  int64_t {size_name(name)};" for name in arguments.sizes]
         lines += [f"  {'T' if type == FLOAT else 'int64_t'} p_{identifier(name)};" for name, type in arguments.parameters]
         for tensor in self.program.tensors:
             name = self.names.tensor(tensor)[2:]
@@ -190,7 +195,7 @@ class _ProgramWriter:
             "  x.threads = *a++; x.parallel = (parallel_function)*a++; x.scratch = (scratch_function)*a++;",
             "  x.counters = (int64_t *)*a++; x.stage = 0;",
         ]
-        lines += [f"  x.n_{name} = *a++;" for name in arguments.sizes]
+        lines += [f"  x.{size_name(name)} = *a++;" for name in arguments.sizes]
         for name, type in arguments.parameters:
             lines.append(f"  x.p_{identifier(name)} = {'T(as_double(*a++))' if type == FLOAT else '*a++'};")
         for tensor in self.program.tensors:

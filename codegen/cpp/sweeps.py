@@ -12,13 +12,24 @@ from attnc.ir.node import BOOL, FLOAT, INT
 from attnc.planning.plan import Store
 
 from ..statements import (
-    NATURAL, Accumulate, AccumulateColumns, Collect, Contract, Fill, Follow, Local, Packed, Sweep, TileStatement,
+    NATURAL,
+    Accumulate,
+    AccumulateColumns,
+    Collect,
+    Contract,
+    Fill,
+    Follow,
+    Local,
+    Packed,
+    Sweep,
+    TileStatement,
 )
 from .blocks import width_of
+from .deposits import DepositWriter, combine
 from .emitter import Emitter, Known, Value
 from .loops import counted_loop, store_value
 from .names import literal
-from .reads import locate
+from .reads import locate, stride_of
 
 if TYPE_CHECKING:
     from .passes import PassWriter
@@ -33,20 +44,23 @@ class TileWriter:
         self.tiles = owner.run.tiles
         self.loop: Axis = owner.run.tiles.loop
         self.columns = owner.blocks.columns
+        self.stride = owner.blocks.stride
         self.is_full = False
+        self.deposits = DepositWriter(owner)
 
     def write(self) -> None:
         em, classes = self.em, self.tiles.classes
         size = em.size(self.loop.size)
         low, high = em.scalar(classes.low), em.scalar(classes.high)
-        em.line(f"const int64_t stop = smaller({high}, {size});")
-        with em.scope(f"for (int64_t tile = larger({low}, 0) / {self.columns}; tile * {self.columns} < stop; ++tile)", {}):
+        em.line(f"const int64_t low = larger({low}, 0), stop = smaller({high}, {size});")
+        with em.scope(f"for (int64_t tile = low / {self.columns}; tile * {self.columns} < stop; ++tile)", {}):
             em.line(f"const int64_t first = tile * {self.columns};")
             em.line(f"const int64_t columns = smaller({self.columns}, {size} - first);")
-            em.line("const int64_t last = first + columns - 1;")
+            em.line("const int64_t begin = larger(low - first, 0) / lanes<T> * lanes<T>;")
+            em.line("const int64_t end = smaller(stop - first, columns);")
             at = corners(em.graph)
-            self.owner._know_scalar(at.first, "first")
-            self.owner._know_scalar(at.last, "last")
+            self.owner._know_scalar(at.first, "(first + begin)")
+            self.owner._know_scalar(at.last, "(first + end - 1)")
             if not classes.may.is_const(True):
                 em.line(f"if (!{em.scalar(classes.may)}) continue;")
             self._know_tiles()
@@ -58,7 +72,7 @@ class TileWriter:
             em.line("++partial_tiles;")
             self._body(is_full=False)
             return
-        test = f"columns == {self.columns}"
+        test = f"begin == 0 && end == {self.columns}"
         if not must.is_const(True):
             test += f" && {em.scalar(must)}"
         with em.scope(f"if ({test})", {}):
@@ -72,7 +86,7 @@ class TileWriter:
 
     def _know_tiles(self) -> None:
         for local in self.owner.run.tile_locals:
-            field = f"T {local.name}[{self.owner.blocks.rows * self.columns}];"
+            field = f"T {local.name}[{self.owner.blocks.rows * self.stride}];"
             if field not in self.owner.fields:
                 self.owner.fields.append(field)
             if local.name.startswith("scores"):
@@ -82,17 +96,17 @@ class TileWriter:
                 self._know_packed(packed)
 
     def _know_tile(self, local: Local) -> None:
-        row, loop, columns = self.owner.row, self.loop, self.columns
+        row, loop, stride = self.owner.row, self.loop, self.stride
 
         def access(em: Emitter) -> Value:
             level = em.level_of(frozenset((row, loop)))
-            return em.define(FLOAT, f"load(&s.{local.name}[r * {columns} + c])", level, lanes=True)
+            return em.define(FLOAT, f"load(&s.{local.name}[r * {stride} + c])", level, lanes=True)
 
         self.em.known[local.node] = Known(access)
 
     def _know_packed(self, packed: Packed) -> None:
         """Panels are read by index of the width and lanes of the looped axis, vectors by lanes alone."""
-        em, loop, columns = self.em, self.loop, self.columns
+        em, loop, stride = self.em, self.loop, self.stride
         pointer = em.fresh("p")
         em.line(f"const auto {pointer} = {self.owner.pointer_to(packed)};")
         node = packed.read_as
@@ -100,7 +114,7 @@ class TileWriter:
         def access(inner: Emitter) -> Value:
             axes = frozenset((loop,)) | (frozenset((packed.width,)) if packed.width is not None else frozenset())
             level = inner.level_of(axes)
-            place = "c" if packed.width is None else f"({inner.coordinate(packed.width)}) * {columns} + c"
+            place = "c" if packed.width is None else f"({inner.coordinate(packed.width)}) * {stride} + c"
             if node.type == FLOAT:
                 return inner.define(FLOAT, f"load({pointer} + {place})", level, lanes=True)
             text = f"load_longs<T, int64_t>({pointer} + {place})"
@@ -137,17 +151,24 @@ class TileWriter:
 
     def _contract(self, statement: Contract) -> None:
         stride, width = self.owner.stride(statement.left), self._width(statement.left)
-        count = str(self.columns) if self.is_full else "columns"
         self.em.line(
-            f"gemm_columns<T>(rows, {count}, {width}, s.{statement.left.name}, {stride}, "
-            f"{self.owner.pointer_to(statement.right)}, {self.columns}, s.{statement.tile.name}, {self.columns});"
+            f"gemm_columns<T>(rows, {self._range()}, {width}, s.{statement.left.name}, {stride}, "
+            f"{self.owner.pointer_to(statement.right)}, {self.stride}, s.{statement.tile.name}, {self.stride});"
         )
+
+    def _range(self) -> str:
+        """The columns of the tile that may hold pairs."""
+        return f"0, {self.columns}" if self.is_full else "begin, end"
 
     def _accumulate(self, statement: Accumulate) -> None:
         stride = self.owner.stride(statement.local)
+        pointer, step = self.owner.natural(statement.right)
+        count, skip, right = (str(self.columns), "", pointer)
+        if not self.is_full:
+            count, skip, right = "end - begin", " + begin", f"{pointer} + begin * {step}"
         self.em.line(
-            f"gemm<T, {stride}>(rows, {stride}, columns, s.{statement.tile.name}, {self.columns}, 1, "
-            f"{self.owner.pointer_to(statement.right)}, {stride}, s.{statement.local.name}, {stride}, true);"
+            f"gemm<T, {stride}>(rows, {stride}, {count}, s.{statement.tile.name}{skip}, {self.stride}, 1, "
+            f"{right}, {step}, s.{statement.local.name}, {stride}, true);"
         )
 
     def _accumulate_columns(self, statement: AccumulateColumns) -> None:
@@ -155,15 +176,16 @@ class TileWriter:
         em, stride = self.em, self.owner.stride(statement.right)
         width = self._width(statement.right)
         tensor = statement.storage
-        with em.scope("", {self.loop: "first", statement.right.widths[-1]: "0"}):
+        begin, end = ("0", str(self.columns)) if self.is_full else ("begin", "end")
+        with em.scope("", {self.loop: f"(first + {begin})", statement.right.widths[-1]: "0"}):
             positions = tuple(em.graph.index(axis) for axis in statement.storage_axes)
             place = locate(em, tensor, positions)
-            dim = statement.storage_axes.index(self.loop)
-            from .reads import stride_of
-
-            step = stride_of(em, tensor, dim)
+            step = stride_of(em, tensor, statement.storage_axes.index(self.loop))
             target = f"{em.names.tensor(tensor)} + {place.offset}"
-            product = f"gemm<T, {stride}>(columns, {stride}, rows, s.{statement.tile.name}, 1, {self.columns}, s.{statement.right.name}, {stride}, "
+            product = (
+                f"gemm<T, {stride}>({end} - {begin}, {stride}, rows, s.{statement.tile.name} + {begin}, "
+                f"1, {self.stride}, s.{statement.right.name}, {stride}, "
+            )
             if width == stride:
                 em.line(f"{product}{target}, {step}, true);")
                 return
@@ -172,7 +194,7 @@ class TileWriter:
                 self.owner.fields.append(field)
             em.line(f"{product}s.turned, {stride}, false);")
             em.line(
-                f"for (int64_t n = 0; n < columns; ++n) for (int64_t w = 0; w < {width}; ++w) "
+                f"for (int64_t n = 0; n < {end} - {begin}; ++n) for (int64_t w = 0; w < {width}; ++w) "
                 f"({target})[n * {step} + w] += s.turned[n * {stride} + w];"
             )
 
@@ -212,9 +234,9 @@ class TileWriter:
 
     def _lanes(self) -> AbstractContextManager[None]:
         """`for` over the tile's columns by vectors."""
-        bound = str(self.columns) if self.is_full else "columns"
-        valid = None if self.is_full else "valid_lanes<T>(columns - c)"
-        header = f"for (int64_t c = 0; c < {bound}; c += lanes<T>)"
+        begin, end = ("0", str(self.columns)) if self.is_full else ("begin", "end")
+        valid = None if self.is_full else "valid_lanes<T>(end - c)"
+        header = f"for (int64_t c = {begin}; c < {end}; c += lanes<T>)"
         return self.em.scope(header, {self.loop: "(first + c)"}, lane_axis=self.loop, valid=valid)
 
     def _sweep(self, sweep: Sweep) -> None:
@@ -222,7 +244,7 @@ class TileWriter:
         joint = [c for c in sweep.collects if not c.widths or c.positions]
         looped = [c for c in sweep.collects if c.widths and not c.positions]
         whole = {c: self._start(c, "") for c in joint if c.home == "free" and not c.positions}
-        columns = {c: self._column_local(c) for c in joint if c.home == "loop" and not c.positions}
+        columns = {c: self.deposits.column_local(c) for c in joint if c.home == "loop" and not c.positions}
         with self.owner.row_loop():
             parts = {c: self._start(c, "") for c in joint if c.home == "row" and c.op != "argmax"}
             if joint or sweep.fills or sweep.stores:
@@ -238,9 +260,9 @@ class TileWriter:
             for collect in looped:
                 self._looped(collect, list(collect.widths))
         for collect, part in whole.items():
-            self._add_to_storage(collect, self._folded(collect, part))
+            self.deposits.scalar_to_memory(collect, self._folded(collect, part))
         for collect, name in columns.items():
-            self._add_columns(collect, name)
+            self.deposits.columns_to_memory(collect, name)
 
     def _start(self, collect: Collect, suffix: str) -> str:
         em = self.em
@@ -274,7 +296,7 @@ class TileWriter:
 
     def _fill(self, fill: Fill) -> None:
         text = self._masked(fill.tile.node, fill.domain, "sum")
-        self.em.line(f"store(&s.{fill.tile.name}[r * {self.columns} + c], {text});")
+        self.em.line(f"store(&s.{fill.tile.name}[r * {self.stride} + c], {text});")
 
     def _store(self, store: Store) -> None:
         store_value(self.em, store)
@@ -288,15 +310,15 @@ class TileWriter:
         elif collect.home == "tile":
             masked = em.fresh("masked")
             em.line(f"const auto {masked} = {self._masked(collect.value, collect.domain, 'sum')};")
-            self._add_lanes(collect, masked)
+            self.deposits.lanes_to_memory(collect, masked)
         elif collect in columns:
             name = columns[collect]
             text = self._masked(collect.value, collect.domain, collect.op)
-            em.line(f"store(&s.{name}[c], {_combine(collect.op, f'load(&s.{name}[c])', text)});")
+            em.line(f"store(&s.{name}[c], {combine(collect.op, f'load(&s.{name}[c])', text)});")
         else:
             part = parts[collect]
             text = self._masked(collect.value, collect.domain, collect.op)
-            em.line(f"{part} = {_combine(collect.op, part, text)};")
+            em.line(f"{part} = {combine(collect.op, part, text)};")
 
     def _folded(self, collect: Collect, part: str) -> str:
         fold = {"sum": "hsum", "prod": "hprod", "max": "hmax", "min": "hmin"}[collect.op]
@@ -305,7 +327,7 @@ class TileWriter:
     def _finish_row(self, collect: Collect, part: str, place: str) -> None:
         assert collect.local is not None
         target = f"s.{collect.local.name}[{place}]"
-        self.em.line(f"{target} = {_combine(collect.op, target, self._folded(collect, part))};")
+        self.em.line(f"{target} = {combine(collect.op, target, self._folded(collect, part))};")
 
     def _looped(self, collect: Collect, widths: list[Axis]) -> None:
         """One index of the widths after another: the fallback that always works."""
@@ -318,84 +340,27 @@ class TileWriter:
         with self._lanes():
             if collect.home in ("row", "free"):
                 text = self._masked(collect.value, collect.domain, collect.op)
-                em.line(f"{part} = {_combine(collect.op, part, text)};")
+                em.line(f"{part} = {combine(collect.op, part, text)};")
             else:
                 masked = em.fresh("masked")
                 em.line(f"const auto {masked} = {self._masked(collect.value, collect.domain, 'sum')};")
-                self._add_lanes(collect, masked)
+                self.deposits.lanes_to_memory(collect, masked)
         if collect.home == "row":
             assert collect.local is not None
             place = f"r * {self.owner.stride(collect.local)}" + self.owner._width_offset(em, collect.widths)
             self._finish_row(collect, part, place)
         elif collect.home == "free":
-            self._add_to_storage(collect, self._folded(collect, part))
-
-    # --- what goes to memory -----------------------------------------------------------------------------------
-
-    def _column_local(self, collect: Collect) -> str:
-        name = self.em.fresh("column")
-        self.owner.fields.append(f"T {name}[{self.columns}];")
-        value = self.em.graph.neutral(collect.op, collect.value.type)
-        start = literal(value.attribute, collect.value.type)
-        self.em.line(f"for (int64_t n = 0; n < {self.columns}; ++n) s.{name}[n] = {start};")
-        return name
-
-    def _storage(self, collect: Collect, extra: dict[Axis, str]) -> str:
-        em = self.em
-        assert collect.storage is not None
-        positions = tuple(em.graph.index(axis) for axis in collect.storage_axes)
-        place = locate(em, collect.storage, positions)
-        return f"({em.names.tensor(collect.storage)} + {place.offset})"
-
-    def _add_columns(self, collect: Collect, name: str) -> None:
-        em = self.em
-        assert collect.storage is not None
-        with em.scope("for (int64_t c = 0; c < columns; ++c)", {self.loop: "(first + c)"}):
-            target = self._storage(collect, {})
-            em.line(f"*{target} = {_combine(collect.op, f'*{target}', f's.{name}[c]')};")
-
-    def _add_to_storage(self, collect: Collect, text: str) -> None:
-        target = self._storage(collect, {})
-        self.em.line(f"*{target} = {_combine(collect.op, f'*{target}', text)};")
-
-    def _add_lanes(self, collect: Collect, text: str) -> None:
-        """storage[…, lanes] += text."""
-        em = self.em
-        assert collect.storage is not None
-        positions = tuple(em.graph.index(axis) for axis in collect.storage_axes)
-        place = locate(em, collect.storage, positions)
-        target = f"({em.names.tensor(collect.storage)} + {place.offset})"
-        bound = em.valid or "lanes<T>"
-        em.line(f"for (int64_t l = 0; l < {bound}; ++l) {target}[l * ({place.step})] += {text}[l];")
+            self.deposits.scalar_to_memory(collect, self._folded(collect, part))
 
     def _scatter(self, collect: Collect, widths: list[Axis]) -> None:
-        """Each lane is added where its position says; positions outside are dropped, as reads outside are 0."""
         em = self.em
         if widths:
             with counted_loop(em, widths[0]):
                 self._scatter(collect, widths[1:])
             return
-        assert collect.storage is not None
         text = em.fresh("lane")
         em.line(f"const auto {text} = {self._masked(collect.value, collect.domain, 'sum')};")
-        scattered = dict(collect.positions)
-        offset, tests = "0", [f"l < {em.valid or 'lanes<T>'}"]
-        from .reads import stride_of
-
-        for dim, axis in enumerate(collect.storage_axes):
-            step = stride_of(em, collect.storage, dim)
-            if axis in scattered:
-                position = em.value(scattered[axis])
-                place = f"int64_t({position.text}[l])" if position.lanes else position.text
-                tests.append(f"{place} >= 0 && {place} < {em.size(axis.size)}")
-                offset += f" + {place} * {step}"
-            else:
-                coordinate = f"{em.coordinate(axis)} + l" if axis is self.loop else em.coordinate(axis)
-                offset += f" + ({coordinate}) * {step}"
-        em.line(
-            f"for (int64_t l = 0; l < lanes<T>; ++l) if ({' && '.join(tests)}) "
-            f"{em.names.tensor(collect.storage)}[{offset}] += {text}[l];"
-        )
+        self.deposits.scatter(collect, text)
 
     def _argmax(self, collect: Collect) -> None:
         """The lowest index of the largest value so far, lane by lane in order."""
@@ -410,12 +375,3 @@ class TileWriter:
             f"for (int64_t l = 0; l < lanes<T>; ++l) if ({test}({place} < 0 || {value}[l] > {best})) "
             f"{{ {best} = {value}[l]; {place} = first + c + l; }}"
         )
-
-
-def _combine(op: str, left: str, right: str) -> str:
-    if op == "sum":
-        return f"{left} + {right}"
-    return f"{left} * {right}" if op == "prod" else f"v{op}({left}, {right})"
-
-
-__all__ = ["TileWriter"]

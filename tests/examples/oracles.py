@@ -53,7 +53,8 @@ def with_sink(s, z, seen):
 def turned(x, base):
     """Rotary positions: the pair (x_d, x_{d + R}) turns by position * base ** (-d / R), R pairs in all."""
     half = x.shape[-1] // 2
-    angles = torch.arange(x.shape[-2])[:, None] * base ** (-torch.arange(half, dtype=torch.float64) / half)
+    wide = torch.promote_types(x.dtype, torch.float32)
+    angles = torch.arange(x.shape[-2], dtype=wide)[:, None] * base ** (-torch.arange(half, dtype=wide) / half)
     cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
     first, second = x[..., :half], x[..., half:]
     return torch.cat([first * cos - second * sin, second * cos + first * sin], -1)

@@ -31,7 +31,7 @@ from .calls import (
     WrongBracketCount,
     plural,
 )
-from .clauses import CyclicLets, DuplicateOutput, NoResult
+from .clauses import CyclicLets, DuplicateOutput, NoResult, OutputNotLet
 from .names import (
     DuplicateClause,
     DuplicateName,
@@ -52,6 +52,7 @@ from .names import (
     UnknownMode,
     UnknownName,
 )
+from .spelling import spelled
 from .types import (
     DivisionByZero,
     MaskNever,
@@ -61,7 +62,6 @@ from .types import (
     OneCondition,
     OpenRequirement,
     StrayJoin,
-    StrayTuple,
     WrongMembership,
     WrongType,
     a_type,
@@ -73,9 +73,10 @@ __all__ = [
     "IdleReduction", "IndexAsSize", "LetWithoutIndices", "MaskNever", "MaskNotBoolean", "MissingArgument",
     "MissingIndex", "MixedVector", "ModeAsValue", "NeedsBracket", "NeverTrue", "NoResult", "NotAVector",
     "NotAnAxisOfDefinition", "NotAnIndex", "NotJoined", "NotSubscriptable", "NumberTooLarge", "OneCondition",
-    "OpenRequirement", "ReboundIndex", "RecursiveDefinition", "RedefinedFunction", "ReplacedSize",
+    "OpenRequirement", "OutputNotLet", "ReboundIndex", "RecursiveDefinition", "RedefinedFunction", "ReplacedSize",
     "RootWithoutBounds", "SeveralIndices", "SizeFromTensor", "SpecTooLarge", "StrayBracket", "StrayJoin", "StrayText",
-    "StrayTuple", "TooManyEntries", "TwiceBound", "UnboundSize", "UnknownArgument", "UnknownComponent",
+    "TooManyEntries", "TwiceBound", "UnboundSize", "UnknownArgument", "UnknownComponent",
     "UnknownFunction", "UnknownInDefinition", "UnknownMode", "UnknownName", "VectorMismatch", "WrongBracketCount",
     "WrongMembership", "WrongType", "a_type", "plural",
+    "spelled",
 ]  # fmt: skip

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ...diagnostics import Diagnostic, Label, PlacedMistake, Span
+from .spelling import spelled
 
 
 @dataclass(frozen=True)
@@ -104,13 +105,12 @@ class AlwaysOutside(PlacedMistake):
     code: ClassVar[str] = "always-outside"
     name: str
     size: str
-    remedy: str | None = None
 
     def diagnostic(self) -> Diagnostic:
         title = f"this read of '{self.name}' is always outside, so it is always 0"
-        label = f"positions of this axis run from 0 to {self.size} - 1"
-        fact = "there is no counting from the end"
-        return self.say(title, label, note=fact, helps=(self.remedy,))
+        fact = "positions are not counted from the end"
+        help = f"the last one is '{self.size} - 1'"
+        return self.say(title, f"this axis begins at 0 and has size {self.size}", note=fact, helps=(help,))
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,9 @@ class ReboundIndex(PlacedMistake):
         title = f"'{self.index}' is written on the left and bound again by a reduction"
         other = Label(self.left, f"'{self.index}' is free here")
         helps = (
-            f"reduce over a second index: 'axis {self.index}2: {self.size}'" if self.size else None,
+            f"reduce over a second index: '{spelled(self.span, 'axis', f'{self.index}2: {self.size}')}'"
+            if self.size
+            else None,
             f"{'or ' if self.size else ''}leave '{self.index}' out on the left",
         )
         return self.say(title, f"binds '{self.index}', so nothing depends on it any more", other, helps=helps)

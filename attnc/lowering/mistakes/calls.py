@@ -27,7 +27,8 @@ class MissingArgument(PlacedMistake):
     def diagnostic(self) -> Diagnostic:
         names = " and ".join(f"'{name}'" for name in self.missing)
         other = Label(self.declared, "defined here") if self.declared is not None else None
-        return self.say(f"'{self.name}' needs {names} too", f"{names} is missing", other, helps=(f"'{self.form}'",))
+        helps = (f"write '{self.form}'",)
+        return self.say(f"'{self.name}' needs {names} too", f"{names} is missing", other, helps=helps)
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class ExtraArgument(PlacedMistake):
 
     def diagnostic(self) -> Diagnostic:
         title = f"'{self.name}' takes {self.wanted}, but {self.found} are given"
-        return self.say(title, "one too many", helps=(f"'{self.form}'" if self.form else None,))
+        return self.say(title, "one too many", helps=(f"write '{self.form}'" if self.form else None,))
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class WrongBracketCount(PlacedMistake):
 
     def diagnostic(self) -> Diagnostic:
         title = f"'{self.name}' takes {self.wanted} in its bracket, not {self.found}"
-        return self.say(title, helps=(f"'{self.form}'",))
+        return self.say(title, "not these", helps=(f"write '{self.form}'",))
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ class RootWithoutBounds(PlacedMistake):
 
     def diagnostic(self) -> Diagnostic:
         title = "'root' needs one unknown and its bounds"
-        return self.say(title, helps=("write 'root[t: low <= t <= high](f)'",))
+        return self.say(title, "no bounds here", helps=("write 'root[t: low <= t <= high](f)'",))
 
 
 @dataclass(frozen=True)
@@ -147,9 +148,11 @@ class RecursiveDefinition(PlacedMistake):
     def diagnostic(self) -> Diagnostic:
         way = f" through {' and '.join(repr(name) for name in self.through)}" if self.through else ""
         title = f"the definition '{self.name}' calls itself{way}"
-        fact = f"a definition '{self.name}' takes the place of the prelude's, inside itself too" if self.shadowed else None
-        helps = (f"give it another name: 'define my_{self.name}…'",) if self.shadowed else ()
-        return self.say(title, "calls itself here" if not self.through else "leads back to it", note=fact, helps=helps)
+        label = "leads back to it" if self.through else "calls itself here"
+        if not self.shadowed:
+            return self.say(title, label)
+        fact = f"a definition '{self.name}' takes the place of the prelude's, inside itself too"
+        return self.say(title, label, note=fact, helps=(f"give it another name: 'define my_{self.name}…'",))
 
 
 @dataclass(frozen=True)
@@ -159,4 +162,4 @@ class SpecTooLarge(PlacedMistake):
     limit: str = ""
 
     def diagnostic(self) -> Diagnostic:
-        return self.say(self.what, f"the most is {self.limit}" if self.limit else "")
+        return self.say(self.what, f"the most is {self.limit}" if self.limit else "too deep to be checked")

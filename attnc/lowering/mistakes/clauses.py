@@ -23,7 +23,8 @@ class CyclicLets(PlacedMistake):
             chain = " -> ".join(f"'{name}'" for name in (*self.names, self.names[0]))
             title = f"{chain} read each other with no order"
         fact = "a let may read itself only at a strictly smaller (or everywhere larger) index along one axis"
-        return self.say(title, "this read closes the circle", note=fact, helps=(f"read one step back: '{self.example}'",))
+        helps = (f"read one step back: '{self.example}'",)
+        return self.say(title, "this read closes the circle", note=fact, helps=helps)
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,20 @@ class NoResult(PlacedMistake):
 
     def diagnostic(self) -> Diagnostic:
         title = f"the attention '{self.attention}' has no result"
-        helps = ("add 'aggregate out[i] = sum[j](p * v[j])'", "or list its results: 'output …'")
-        return self.say(title, "nothing is computed", helps=helps)
+        helps = ("give it an aggregate of another name: 'aggregate y[i] = sum[j](p * v[j])'",)
+        fact = "the default aggregate is called 'out', and that name is taken"
+        return self.say(title, "no aggregate and no output", note=fact, helps=helps)
+
+
+@dataclass(frozen=True)
+class OutputNotLet(PlacedMistake):
+    code: ClassVar[str] = "not-a-result"
+    name: str
+    role: str
+
+    def diagnostic(self) -> Diagnostic:
+        helps = (f"give it a name of its own: 'output result = {self.name}'",)
+        return self.say(f"'{self.name}' alone cannot be put out: it is {self.role}", "not a let", helps=helps)
 
 
 @dataclass(frozen=True)

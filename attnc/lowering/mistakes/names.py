@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ...diagnostics import Diagnostic, Label, PlacedMistake, Span
+from .spelling import spelled
 
 
 def mean(near: str | None) -> str | None:
@@ -39,10 +40,13 @@ class UnknownInDefinition(PlacedMistake):
     definition: str
     near: str | None
     remedy: str | None
+    is_bound_later: bool = False
 
     def diagnostic(self) -> Diagnostic:
         title = f"nothing named '{self.name}' is in scope in the definition '{self.definition}'"
         fact = "a definition sees its formals, its axes and its 'with' names, and nothing else"
+        if self.is_bound_later:
+            fact = "the names after 'with' are bound from left to right"
         return self.say(title, "not defined here", note=fact, helps=(mean(self.near) or self.remedy,))
 
 
@@ -88,7 +92,7 @@ class RedefinedFunction(PlacedMistake):
 
     def diagnostic(self) -> Diagnostic:
         title = f"'{self.name}' is built in and cannot be defined again"
-        return self.say(title, "give it another name", helps=(f"'define my_{self.name}…'",))
+        return self.say(title, "built in", helps=(f"give it another name: 'define my_{self.name}(…) = …'",))
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ class DuplicateClause(PlacedMistake):
 
     def diagnostic(self) -> Diagnostic:
         title = f"an attention has one '{self.role}' clause at most"
-        helps = (f"make one of them a 'let': 'let {self.span.text} = …'",)
+        helps = (f"make one of them a let: 'let {self.span.text} = …'",)
         return self.say(title, "a second one", Label(self.first, "the first one"), helps=helps)
 
 
@@ -112,10 +116,16 @@ class NotAnIndex(PlacedMistake):
     where: str
     role: str | None = None
     near: str | None = None
+    over: str | None = None
 
     def diagnostic(self) -> Diagnostic:
         label = f"'{self.name}' is {self.role}" if self.role else "not declared"
-        helps = (mean(self.near) if self.near or self.role else f"declare it: 'axis {self.name}: …'",)
+        help = mean(self.near)
+        if self.over is not None:
+            help = f"write an index over it: '{self.over}'"
+        elif self.near is None and self.role is None:
+            help = f"declare it: '{spelled(self.span, 'axis', f'{self.name}: …')}'"
+        helps = (help,)
         return self.say(f"'{self.name}' is not an index, but {self.where}", label, helps=helps)
 
 
@@ -197,8 +207,10 @@ class UnknownMode(PlacedMistake):
     near: str | None = None
 
     def diagnostic(self) -> Diagnostic:
-        other = Label(self.declared, f"its modes are {', '.join(self.modes)}")
-        return self.say(f"'{self.name}' is never {self.span.text}", "not one of its modes", other, helps=(mean(self.near),))
+        modes = ", ".join(f'"{mode}"' for mode in self.modes)
+        other = Label(self.declared, f"its modes are {modes}")
+        title = f"'{self.name}' is never {self.span.text}"
+        return self.say(title, "not one of its modes", other, helps=(mean(self.near),))
 
 
 @dataclass(frozen=True)
@@ -216,15 +228,22 @@ class StrayText(PlacedMistake):
 
 @dataclass(frozen=True)
 class IndexAsSize(PlacedMistake):
+    """Indices among the sizes of an input: the span is the first, `others` the rest; `shape` is with their sizes."""
+
     code: ClassVar[str] = "index-as-size"
     owner: str
-    name: str
-    size: str | None
+    names: tuple[str, ...]
+    others: tuple[Span, ...]
+    shape: str | None
 
     def diagnostic(self) -> Diagnostic:
-        title = f"the axes of '{self.owner}' are declared by sizes, but '{self.name}' is an index"
-        helps = (f"write its size: '{self.size}'" if self.size else None,)
-        return self.say(title, "an index", helps=helps)
+        quoted = [f"'{name}'" for name in self.names]
+        names = ", ".join(quoted[:-1]) + " and " + quoted[-1] if len(quoted) > 1 else quoted[0]
+        kind = "are indices" if self.others else "is an index"
+        title = f"the axes of '{self.owner}' are declared by sizes, but {names} {kind}"
+        others = (Label(span, "an index") for span in self.others)
+        help = f"write '{spelled(self.span, 'input', self.shape)}'" if self.shape else None
+        return self.say(title, "an index", *others, helps=(help,))
 
 
 @dataclass(frozen=True)

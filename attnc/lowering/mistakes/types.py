@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ...diagnostics import Diagnostic, Label, PlacedMistake
+from .spelling import spelled
 
 
 def a_type(type: str) -> str:
@@ -42,7 +43,8 @@ class NumberTooLarge(PlacedMistake):
 
     def diagnostic(self) -> Diagnostic:
         fact = "an int has 64 bits: at most 9223372036854775807"
-        return self.say("this number is too large", note=fact, helps=("write it as a float: '2.0'",))
+        helps = ("floats reach further: write '2.0', not '2'",)
+        return self.say("this number is too large", "does not fit", note=fact, helps=helps)
 
 
 @dataclass(frozen=True)
@@ -70,15 +72,7 @@ class StrayJoin(PlacedMistake):
             "join values over an axis 'u: j | c' with 'join[u](x, y)'",
             "or write 'or' between conditions",
         )
-        return self.say("'|' joins axes, not values", helps=helps)
-
-
-@dataclass(frozen=True)
-class StrayTuple(PlacedMistake):
-    code: ClassVar[str] = "stray-tuple"
-
-    def diagnostic(self) -> Diagnostic:
-        return self.say("a tuple only stands on the right of 'in'", "not here")
+        return self.say("'|' joins axes, not values", "not here", helps=helps)
 
 
 @dataclass(frozen=True)
@@ -89,7 +83,7 @@ class MaskNotBoolean(PlacedMistake):
     def diagnostic(self) -> Diagnostic:
         fact = "a mask says which index tuples exist; it adds nothing to a score"
         helps = (
-            f"compare it: 'mask {self.span.text} > 0'",
+            f"compare it: '{spelled(self.span, 'mask', f'{self.span.brief()} > 0')}'",
             "to add to the score, write it in the score clause",
         )
         return self.say("a mask must be a condition", f"this is {self.found}", note=fact, helps=helps)
@@ -105,7 +99,7 @@ class OneCondition(PlacedMistake):
 
     def diagnostic(self) -> Diagnostic:
         title = f"{self.where} must be one condition, not a vector of them"
-        text = self.span.text
+        text = self.span.brief()
         helps = (f"reduce it: 'all({text})' or 'any({text})'",)
         return self.say(title, f"this has {self.size} conditions", helps=helps)
 
@@ -131,7 +125,8 @@ class OpenRequirement(PlacedMistake):
     def diagnostic(self) -> Diagnostic:
         free = ", ".join(self.axes)
         title = f"this requirement depends on '{free}', but a call has many of them"
-        helps = (f"say for which: 'require all[{free}]({self.span.text})'",)
+        every = f"all[{free}]({self.span.brief()})"
+        helps = (f"say for which: '{spelled(self.span, 'require', every)}'",)
         return self.say(title, f"depends on '{free}'", helps=helps)
 
 

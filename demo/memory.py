@@ -1,0 +1,74 @@
+"""The most memory that training takes with one attention, measured in a process that does nothing else.
+
+`python -m demo.memory sdpa|causal LAYERS HEADS BATCH LENGTH THREADS` prints bytes: the most that was resident during
+three training steps, less what was resident before the first (model made, kernels compiled and loaded).
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+from .model import Shape
+
+_STEPS = 3
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+def measure(name: str, shape: Shape, threads: int) -> int:
+    """Bytes by which training with this attention grows a fresh process."""
+    numbers = [str(number) for number in (shape.layers, shape.heads, shape.batch, shape.length, threads)]
+    command = [sys.executable, "-m", "demo.memory", name, *numbers]
+    done = subprocess.run(command, cwd=_ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    return int(done.stdout)
+
+
+def _resident() -> tuple[int, int]:
+    """Bytes resident now and at most so far."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        fields = dict(line.split(":", 1) for line in lines)
+        now, most = (int(fields[name].split()[0]) * 1024 for name in ("VmRSS", "VmHWM"))
+        return now, most
+    except (OSError, KeyError):
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        return most, most
+
+
+def _forget_peak() -> None:
+    """Starts the kernel's record of the most anew, so that start-up does not hide what comes after it."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return
+
+
+def _main(name: str, numbers: list[int]) -> int:
+    import torch
+
+    from .text import draw, read_corpus
+    from .training import load_example, sdpa, start_run
+
+    *sizes, threads = numbers
+    torch.set_num_threads(threads)
+    shape = Shape(*sizes)
+    attend = sdpa if name == "sdpa" else load_example(name)
+    text = read_corpus(100_000).train
+    tiny = torch.zeros(1, shape.heads, 8, shape.head_width, requires_grad=True)
+    attend(tiny, tiny, tiny).sum().backward()
+    run = start_run(name, shape, attend)
+    batches = [draw(text, shape.batch, shape.length, torch.Generator().manual_seed(n)) for n in range(_STEPS)]
+    _forget_peak()
+    before, _ = _resident()
+    for batch in batches:
+        run.step(batch, 1e-3)
+    return _resident()[1] - before
+
+
+if __name__ == "__main__":
+    try:
+        print(_main(sys.argv[1], [int(number) for number in sys.argv[2:]]))
+    except KeyboardInterrupt:
+        sys.exit(130)

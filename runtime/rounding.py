@@ -1,0 +1,129 @@
+"""How far rounding can carry a value: the spread of every node, by first-order propagation through the graph.
+
+Each operation adds an independent error of half a unit in its result's last place; errors pass on through derivatives
+and add in squares. It tells a kernel's rounding from a mistake, also where values cancel to 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from attnc.ir import Graph, Node
+from attnc.ir.node import FLOAT, reachable
+from attnc.ir.primitives import PRIMITIVES
+
+from .reference import Evaluator
+
+Array = torch.Tensor
+
+
+class Spread:
+    """Spreads of nodes whose values `values` knows in float64. `unit` is the rounding of one operation; `given` has the
+    spreads of tensors that were computed themselves."""
+
+    def __init__(self, graph: Graph, values: Evaluator, unit: float, given: Mapping[str, Array] | None = None) -> None:
+        self.graph = graph
+        self.values = values
+        self.unit = unit
+        self.given = dict(given or {})
+        self.done: dict[Node, Array] = {}
+        tensors = {name: self.given.get(name, torch.zeros_like(t)) for name, t in values.tensors.items()}
+        self.reader = Evaluator(values.sizes, values.parameters, tensors, values.dtype)
+
+    def __call__(self, root: Node) -> Array:
+        """The standard deviation of a node's error, with the node's dimensions."""
+        for node in reachable([root]):
+            if node.type == FLOAT and node not in self.done:
+                self.done[node] = self._one(node)
+        return self.done[root]
+
+    def _aligned(self, arg: Node, node: Node) -> Array:
+        """An operand's spread with the dimensions of the node."""
+        value = self.done[arg] if arg.type == FLOAT else torch.zeros((), dtype=self.values.dtype)
+        from attnc.ir.axis import in_order
+
+        if arg.type != FLOAT:
+            return value
+        for place, axis in enumerate(in_order(node.axes)):
+            if axis not in arg.axes:
+                value = value.unsqueeze(place)
+        return value
+
+    def _one(self, node: Node) -> Array:
+        kind = node.kind
+        if kind in ("const", "param"):
+            return torch.zeros((), dtype=self.values.dtype)
+        if kind == "read":
+            return self.reader(node) if node.attribute.name in self.given else torch.zeros_like(self.values(node))
+        if kind == "guard":
+            inside = self.values.aligned(node.args[0], node.axes)
+            return torch.where(inside, self._aligned(node.args[1], node), torch.zeros((), dtype=self.values.dtype))
+        if kind == "stop":
+            return self.done[node.args[0]]
+        if kind == "at":
+            return self._at(node)
+        if kind == "reduce":
+            return self._reduce(node)
+        return self._map(node)
+
+    def _at(self, node: Node) -> Array:
+        moved = Evaluator(self.values.sizes, self.values.parameters, self.values.tensors, self.values.dtype)
+        moved.done = {**self.values.done, node.args[0]: self.done[node.args[0]]}
+        moved.done.pop(node, None)
+        return moved(node)
+
+    def _map(self, node: Node) -> Array:
+        value = self.values(node)
+        total = self._own(node, value)
+        for arg, partial in zip(node.args, self._partials(node)):
+            if partial is None or arg.type != FLOAT:
+                continue
+            slope = self.values.aligned(partial, node.axes) if isinstance(partial, Node) else partial
+            total = total + (slope * self._aligned(arg, node)).nan_to_num(nan=0.0, posinf=0.0) ** 2
+        return total.sqrt()
+
+    def _own(self, node: Node, value: Array) -> Array:
+        """What the operation itself adds: of a sum, half a unit of its largest term."""
+        if node.op in ("where", "max", "min", "finite_or", "relu", "to_float", "abs"):
+            return torch.zeros_like(value)
+        size = value.abs()
+        if node.is_sum:
+            for coefficient, arg in zip(node.attribute[0], node.args):
+                size = torch.maximum(size, (abs(coefficient) * self.values.aligned(arg, node.axes)).abs())
+        return (self.unit * size.nan_to_num(nan=0.0, posinf=0.0)) ** 2
+
+    def _partials(self, node: Node) -> list[Node | float | None]:
+        graph = self.graph
+        if node.is_sum:
+            return [float(c) for c in node.attribute[0]]
+        if node.is_product:
+            factors = list(zip(node.args, node.attribute))
+            return [
+                graph.product([*factors[:n], (b, e - 1), *factors[n + 1 :], (graph.const(float(e)), 1)])
+                for n, (b, e) in enumerate(factors)
+            ]
+        partials = PRIMITIVES[node.op].partials
+        return [None if partial is None else partial(graph, node, node.args) for partial in partials]
+
+    def _reduce(self, node: Node) -> Array:
+        values = self.values
+        axes = node.body.axes | node.domain.axes | frozenset(node.attribute)
+        from attnc.ir.axis import in_order
+
+        order = in_order(axes)
+        shape = [values.length(axis) for axis in order]
+        domain = values.aligned(node.domain, axes).expand(shape)
+        dims = [order.index(axis) for axis in node.attribute]
+        spread = self.done[node.body]
+        for place, axis in enumerate(order):
+            if axis not in node.body.axes:
+                spread = spread.unsqueeze(place)
+        zero = torch.zeros((), dtype=values.dtype)
+        inner = torch.where(domain, spread.expand(shape), zero)
+        if node.op != "sum":
+            return inner.amax(dims) if all(shape[d] for d in dims) else inner.sum(dims)
+        terms = torch.where(domain, values.aligned(node.body, axes).expand(shape).abs(), zero)
+        own = self.unit * terms.nan_to_num(nan=0.0, posinf=0.0).sum(dims)
+        return ((inner**2).sum(dims) + own**2).sqrt()
