@@ -52,7 +52,7 @@ class Summation:
             if free:
                 kept = [(b, e) for b, e in zip(body.args, body.attribute) if (b, e) not in free]
                 inner = self.product(kept) if kept else self.const(1.0 if body.type == FLOAT else 1)
-                nonzero = [] if domain.is_const(True) else [self._nonzero(b) for b, e in free if e < 0]
+                nonzero = [self._nonzero(b, axes, domain) for b, e in free if e < 0]
                 outside = self.all(*(c for c in nonzero if c not in conjuncts(facts)))
                 return self.guard(outside, self.mul(self.product(free), self.sum_over(axes, inner, domain)))
         elif body.kind != "const" and not body.axes & bound and _moves(body, 1, domain):
@@ -61,8 +61,12 @@ class Summation:
         axes_left = (body.axes | domain.axes) - bound
         return self._intern("reduce", "sum", (body, domain), axes, axes_left, body.type)
 
-    def _nonzero(self: Graph, base: Node) -> Node:  # type: ignore[misc]
-        if base.kind == "size" or (base.kind == "map" and base.op == "to_float" and base.args[0].kind == "size"):
+    def _nonzero(self: Graph, base: Node, axes: tuple[Axis, ...], domain: Node) -> Node:  # type: ignore[misc]
+        """What makes a divisor outside of a sum finite even where the sum is empty."""
+        whole = base.args[0] if base.kind == "map" and base.op == "to_float" else base
+        if any(axis.size is whole for axis in axes):
+            return self.negate(self.compare("==", whole, self.const(0)))
+        if domain.is_const(True) or whole.kind == "size":
             return self.true
         return self.negate(self.compare("==", self.to_float(base), self.const(0.0)))
 

@@ -189,15 +189,19 @@ class Scope:
             return FunctionAsValue(name.span, name.id, "a definition", f"call it: '{form}'")
         if name.id in BUILT_IN:
             return FunctionAsValue(name.span, name.id, "a function", f"call it: '{name.id}(…)'")
+        role = DEFAULT_RESULTS.get(name.id, "")
+        if role in self.roles:
+            let = self.lets[self.roles[role]]
+            return UnknownName(name.span, name.id, let.clause.name, let.span, f"the {role} clause")
         known = [*self.declared, *STANDARD_INDICES, *self.sizes, *DEFAULT_INPUTS, *CONSTANTS, *DEFAULT_RESULTS]
         swapped = name.id.swapcase()
         is_tensor = swapped in self.inputs or swapped in self.lets or swapped in DEFAULT_INPUTS
         near = swapped if is_subscripted and is_tensor else did_you_mean(name.id, known)
         first = self.declared.get(near or "")
-        place, role = first if first is not None else (None, "")
+        place, what = first if first is not None else (None, "")
         form = f"{name.id}[…]" if is_subscripted else name.id
         declared = spelled(name.span, "input", form if is_subscripted else f"{form}: float")
         remedy = f"declare it: '{declared}' or '{spelled(name.span, 'let', f'{form} = …')}'"
         if not is_subscripted:
             remedy = remedy.replace("declare it:", f"declare it: the parameter '{name.id}: int',")
-        return UnknownName(name.span, name.id, near, place, role, remedy)
+        return UnknownName(name.span, name.id, near, place, what, remedy)

@@ -49,6 +49,7 @@ class _Planner:
         self.temporaries: list[tuple[Tensor, tuple[Axis, ...]]] = []
         self.available: dict[Node, Node] = {}
         self.written: set[str] = set()
+        self.totals: set[Node] = set()
         self.waiting = list(targets)
 
     def run(self) -> Plan:
@@ -93,7 +94,7 @@ class _Planner:
 
     def _settle_at(self, node: Node) -> Node:
         """A value at other positions, once what it holds can simply be read there."""
-        if node.kind != "at" or self.roles.holds_statistic(node.args[0]):
+        if node.kind != "at" or not set(statistics_of([node.args[0]], self.roles)) <= self.totals:
             return node
         if all(self.roles.of(axis) == OUTER for axis in node.attribute):
             return node
@@ -161,7 +162,9 @@ class _Planner:
         assert accumulator.storage is not None
         read = self._read(accumulator.storage, accumulator.storage_axes)
         extra = tuple(axis for axis in accumulator.storage_axes if axis not in member.axes)
-        return self.graph.reduce("sum", extra, read) if extra else read
+        total = self.graph.reduce("sum", extra, read) if extra else read
+        self.totals.add(total)
+        return total
 
     def _temporary(self, node: Node) -> tuple[Tensor, tuple[Axis, ...]]:
         axes = self.roles.memory_order(node.axes)

@@ -246,17 +246,20 @@ class TileWriter:
         whole = {c: self._start(c, "") for c in joint if c.home == "free" and not c.positions}
         columns = {c: self.deposits.column_local(c) for c in joint if c.home == "loop" and not c.positions}
         with self.owner.row_loop():
-            parts = {c: self._start(c, "") for c in joint if c.home == "row" and c.op != "argmax"}
+            parts = {c: self._start(c, "") for c in joint if c in whole or (c.home == "row" and c.op != "argmax")}
             if joint or sweep.fills or sweep.stores:
                 with self._lanes():
                     for fill in sweep.fills:
                         self._fill(fill)
                     for collect in joint:
-                        self._collect(collect, {**parts, **whole}, columns)
+                        self._collect(collect, parts, columns)
                     for store in sweep.stores:
                         self._store(store)
             for collect, part in parts.items():
-                self._finish_row(collect, part, "r")
+                if collect in whole:  # row by row, so that no sum is longer than a row and a column
+                    em.line(f"{whole[collect]} = {combine(collect.op, whole[collect], part)};")
+                else:
+                    self._finish_row(collect, part, "r")
             for collect in looped:
                 self._looped(collect, list(collect.widths))
         for collect, part in whole.items():
