@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,8 @@ import click
 
 from ..diagnostics import Diagnostic
 from ..diagnostics.diagnostic import AttnError
-from .options import dtype_option, name_option, pairs, pick
+from .colours import heading
+from .options import dtype_option, file_argument, name_option, pairs, pick, working
 
 if TYPE_CHECKING:
     from ..card import Card, ParameterCard
@@ -17,23 +19,26 @@ if TYPE_CHECKING:
 _USUAL = {"B": 1, "H": 8, "M": 1024, "N": 1024, "D": 64, "E": 64}
 
 
-@click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.command(short_help="What runs for given sizes, and why?")
+@file_argument
 @click.option("--shape", default="", help="Sizes by name: B=1,H=8,M=4096,N=4096,D=64 (usual ones otherwise).")
-@click.option("--set", "settings", default="", help="Parameters by name: window=512.")
-@click.option("--device", type=click.Choice(["cpu"]), default="cpu", show_default=True)
+@click.option("--set", "settings", default="", help="Parameters by name: window=512,cap=30.")
+@click.option("--device", type=click.Choice(["cpu"]), default="cpu", show_default=True, help="Where it would run.")
 @dtype_option
 @name_option
 def explain(file: Path, shape: str, settings: str, device: str, dtype: str, name: str | None) -> None:
     """Explain what runs for given sizes: passes, tiles, sparsity, work and memory."""
-    import torch
-
     attention = pick(file, name)
-    card = attention.card()
-    parameters = {p.name: _value(p, text) for p, text in _given(card, settings)}
-    sizes = _sizes(card, pairs(shape, "--shape"), parameters)
-    tensors = _tensors(card, sizes, parameters, getattr(torch, dtype))
-    click.echo(attention.explain(*tensors, **parameters), nl=False)
+    with working(f"explaining {attention.name}"):
+        import torch
+
+        card = attention.card()
+        parameters = {p.name: _value(p, text) for p, text in _given(card, settings)}
+        sizes = _sizes(card, pairs(shape, "--shape"), parameters)
+        tensors = _tensors(card, sizes, parameters, getattr(torch, dtype))
+        text = attention.explain(*tensors, **parameters)
+    for line in text.rstrip("\n").split("\n"):
+        click.echo(line if line.startswith(" ") else heading(line))
 
 
 def _given(card: Card, settings: str) -> list[tuple[ParameterCard, str]]:
@@ -49,13 +54,16 @@ def _given(card: Card, settings: str) -> list[tuple[ParameterCard, str]]:
 def _value(parameter: ParameterCard, text: str) -> Any:
     if parameter.type == "mode":
         return text
-    if parameter.type == "bool":
-        return text.lower() in ("1", "true", "yes")
+    readers: dict[str, Callable[[str], Any]] = {"bool": _condition, "int": int, "float": float}
     try:
-        return int(text) if parameter.type == "int" else float(text)
-    except ValueError:
+        return readers[parameter.type](text)
+    except (ValueError, KeyError):
         title = f"'{text}' is no {parameter.type} for '{parameter.name}'"
         raise AttnError([Diagnostic("wrong-parameter", title)]) from None
+
+
+def _condition(text: str) -> bool:
+    return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[text.lower()]
 
 
 def _sizes(card: Card, given: dict[str, str], parameters: dict[str, Any]) -> dict[str, int]:
@@ -69,10 +77,10 @@ def _sizes(card: Card, given: dict[str, str], parameters: dict[str, Any]) -> dic
             title = f"'{card.name}' has no size '{name}'"
             helps = (f"its sizes are {', '.join(sorted(needed))}",)
             raise AttnError([Diagnostic("unknown-size", title, (), None, helps)])
-    try:
-        sizes = {name: int(text) for name, text in given.items()}
-    except ValueError as error:
-        raise AttnError([Diagnostic("bad-option", f"a size in --shape is no number: {error}")]) from None
+    for name, text in given.items():
+        if not text.isdecimal():
+            raise AttnError([Diagnostic("bad-option", f"the size '{name}={text}' in --shape is no number from 0 on")])
+    sizes = {name: int(text) for name, text in given.items()}
     for name in needed:
         if name == "G" and "G" not in sizes:
             sizes["G"] = sizes.get("H", _USUAL["H"])
@@ -88,7 +96,7 @@ def _tensors(card: Card, sizes: dict[str, int], parameters: dict[str, Any], dtyp
     known = {**{p.name: p.default for p in card.parameters}, **parameters, **sizes}
     tensors = []
     for item in card.inputs:
-        shape = [int(evaluate(size, known)) for size in item.sizes]
+        shape = [max(0, int(evaluate(size, known))) for size in item.sizes]
         if item.type == "float":
             tensors.append(torch.zeros(shape, dtype=dtype))
         elif item.type == "int":

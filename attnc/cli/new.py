@@ -19,20 +19,23 @@ mask      j <= i and i - j < window
 '''
 _TEST = '''"""The kernels of {name} against its dense meaning, on drawn calls."""
 
+from pathlib import Path
+
 import attnc
 
 
 def test_{name}():
-    attnc.testing.assert_matches_reference(attnc.load("{file}"))
+    attnc.testing.assert_matches_reference(attnc.load(Path(__file__).with_name("{file}")))
 '''
 
 
-@click.command()
+@click.command(short_help="A spec to start from, and a test of it.")
 @click.argument("name")
 def new(name: str) -> None:
-    """Write NAME.attn and a property test for it, in this folder."""
+    """Write NAME.attn and a property test for it, in this folder. What is there already stays as it is."""
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-        raise AttnError([Diagnostic("bad-name", f"'{name}' is no name", (), "letters, digits and underscores")])
+        note = "a name is made of letters, digits and underscores, and begins with no digit"
+        raise AttnError([Diagnostic("bad-name", f"'{name}' is no name", (), note)])
     spec, test = Path(f"{name}.attn"), Path(f"test_{name}.py")
     for path in (spec, test):
         if path.exists():
@@ -43,4 +46,4 @@ def new(name: str) -> None:
     parse(text, str(spec))
     spec.write_text(text, encoding="utf-8")
     test.write_text(_TEST.format(name=name, file=spec), encoding="utf-8")
-    click.echo(f"wrote {spec} and {test}; next: attnc check {spec}")
+    click.echo(f"wrote {spec} and {test}\nnext: attnc check {spec}, attnc verify {spec}, attnc explain {spec}")

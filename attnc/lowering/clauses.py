@@ -19,11 +19,13 @@ from .defaults import default_clause
 from .environment import Environment
 from .expressions import evaluate
 from .mistakes import CyclicLets, MaskNever, MaskNotBoolean, MissingIndex, OneCondition, ReboundIndex, a_type
-from .scope import DEFAULT_RESULTS, LetEntry, MaskEntry, Scope
+from .scope import DEFAULT_RESULTS, LetEntry, LetRead, MaskEntry, Scope
 from .sizes import is_never_true, size_text
 from .value import Poisoned, Value
 
 if TYPE_CHECKING:
+    import networkx
+
     from .entry import Entry
 
 _LAST = 1 << 30
@@ -51,10 +53,10 @@ def let_value(
     """The value of a let; None where it is read inside its own definition, which makes a recurrence."""
     entry = scope.lets[name.id]
     if scope.stack:
-        scope.reads.append((scope.stack[-1], name.id, _offsets(entry, entries), span))
+        scope.reads.append(LetRead(scope.stack[-1], name.id, _offsets(entry, entries), span))
     if entry.state == "running":
         if entries is None or entry.indices is None:
-            _refuse_circle(scope, name.id, span)
+            raise _circle(scope, span, tuple(scope.stack[scope.stack.index(name.id) :])).error()
         return None, entry
     if entry.state == "poisoned":
         raise Poisoned
@@ -198,43 +200,57 @@ def check_circles(scope: Scope) -> None:
     """Every circle of lets must step strictly one way along some axis."""
     import networkx
 
+    for component in networkx.strongly_connected_components(_graph_of(scope.reads)):
+        reads = [read for read in scope.reads if {read.reader, read.target} <= component]
+        if reads and not _are_ordered(reads):
+            scope.findings.add(_circle_in(scope, reads))
+
+
+def _graph_of(reads: Sequence[LetRead]) -> networkx.DiGraph[str]:
+    """Who reads whom, in the order of reading (a part of another graph would be in the order of a set)."""
+    import networkx
+
     graph: networkx.DiGraph[str] = networkx.DiGraph()
-    for reader, target, offsets, span in scope.reads:
-        graph.add_edge(reader, target)
-        graph.edges[reader, target].setdefault("reads", []).append((offsets, span))
-    for component in networkx.strongly_connected_components(graph):
-        inner = graph.subgraph(component)
-        if inner.number_of_edges() and not any(_orders(inner, place, sign) for place in range(8) for sign in (-1, 1)):
-            names = tuple(sorted(component))
-            _refuse_circle(scope, names[0], next(iter(inner.edges(data=True)))[2]["reads"][0][1], names)
+    graph.add_edges_from((read.reader, read.target) for read in reads)
+    return graph
 
 
-def _orders(graph: object, place: int, sign: int) -> bool:
+def _circle_in(scope: Scope, reads: Sequence[LetRead]) -> CyclicLets:
+    """The first circle that has no order by itself, or all of these lets where only several contradict one another."""
+    import networkx
+
+    graph = _graph_of(reads)
+    for read in reads:
+        names = (read.reader, *networkx.shortest_path(graph, read.target, read.reader)[:-1])
+        steps = set(zip(names, (*names[1:], read.reader)))
+        if not _are_ordered([other for other in reads if (other.reader, other.target) in steps]):
+            return _circle(scope, read.span, names)
+    return _circle(scope, reads[0].span, tuple(graph))
+
+
+def _are_ordered(reads: Sequence[LetRead]) -> bool:
+    places = max(len(read.offsets) for read in reads)
+    return any(_go_one_way(reads, place, sign) for place in range(places) for sign in (-1, 1))
+
+
+def _go_one_way(reads: Sequence[LetRead], place: int, sign: int) -> bool:
     """Whether all reads go one way along a written index, and each circle has one that goes strictly."""
     import networkx
 
-    assert isinstance(graph, networkx.DiGraph)
-    level: networkx.DiGraph[str] = networkx.DiGraph()
-    level.add_nodes_from(graph.nodes)
-    for reader, target, data in graph.edges(data=True):
-        for offsets, _ in data["reads"]:
-            offset = offsets[place] if place < len(offsets) else 0
-            if offset is None:
-                continue
-            if offset == -sign:
-                return False
-            if offset == 0:
-                level.add_edge(reader, target)
-    return bool(networkx.is_directed_acyclic_graph(level))
+    level = []
+    for read in reads:
+        offset = read.offsets[place] if place < len(read.offsets) else 0
+        if offset == -sign:
+            return False
+        if offset == 0:
+            level.append(read)
+    return bool(networkx.is_directed_acyclic_graph(_graph_of(level)))
 
 
-def _refuse_circle(scope: Scope, name: str, span: Span, names: tuple[str, ...] | None = None) -> None:
-    if names is None:
-        start = scope.stack.index(name) if name in scope.stack else 0
-        names = tuple(scope.stack[start:]) or (name,)
+def _circle(scope: Scope, span: Span, names: tuple[str, ...]) -> CyclicLets:
     first = next((n for n in names if scope.lets[n].clause.indices), None)
     if first is None:
-        raise CyclicLets(span, names, f"{names[0]}[t - 1]").error()
+        return CyclicLets(span, names, f"{names[0]}[t - 1]")
     indices = scope.lets[first].clause.indices or ()
     rest = "".join(f", {index.id}" for index in indices[1:])
-    raise CyclicLets(span, names, f"{first}[{indices[0].id} - 1{rest}]").error()
+    return CyclicLets(span, names, f"{first}[{indices[0].id} - 1{rest}]")

@@ -74,6 +74,7 @@ class _Lowering:
         self._lower_results()
         self.scope.findings.raise_if_any()
         check_circles(self.scope)
+        self.scope.findings.raise_if_any()
         self._check_sizes()
         return self._meaning()
 

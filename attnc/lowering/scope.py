@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from attnc.grammar import tree
 
@@ -44,6 +45,15 @@ class MaskEntry:
     span: Span
 
 
+class LetRead(NamedTuple):
+    """A let that reads another, or itself; `offsets` say how far from its own index, for each written one."""
+
+    reader: str
+    target: str
+    offsets: tuple[int | None, ...]
+    span: Span
+
+
 @dataclass
 class Scope:
     """Everything that names mean in one attention."""
@@ -68,7 +78,7 @@ class Scope:
     declared: dict[str, tuple[Span, str]] = field(default_factory=dict)
     poisoned: set[str] = field(default_factory=set)
     reported: set[str] = field(default_factory=set)
-    reads: list[tuple[str, str, tuple[int | None, ...], Span]] = field(default_factory=list)
+    reads: list[LetRead] = field(default_factory=list)
     stack: list[str] = field(default_factory=list)
     expansions: int = 0
     steps: int = 0
