@@ -6,9 +6,11 @@ Made once from the lowered spec and kept on disk, so that a later process calls 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
+
+from attnc.grammar.tree import Attention
 
 from .ir.host import Encoded, encode, is_host
 from .ir.roles import LENGTH
@@ -53,6 +55,8 @@ class OutputCard:
 
 @dataclass(frozen=True)
 class Card:
+    """`tree` gives the spec's text where a message must show it; it is not kept on disk."""
+
     name: str
     doc: str | None
     inputs: list[InputCard]
@@ -63,13 +67,19 @@ class Card:
     widths: list[str]
     lengths: list[str]
     derived: list[tuple[str, Encoded]]
+    tree: Callable[[], Attention] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def has_open_requirements(self) -> bool:
+        """Whether a `require` reads tensors."""
+        return any(requirement.condition is None for requirement in self.requirements)
 
     @property
     def statics(self) -> list[ParameterCard]:
         return [parameter for parameter in self.parameters if parameter.type in ("bool", "mode")]
 
     def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        return {name: value for name, value in dataclasses.asdict(self).items() if name != "tree"}
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Card:
@@ -98,14 +108,22 @@ def make_card(derivation: Derivation) -> Card:
     requirements = [
         RequirementCard(encode(r.condition) if is_host(r.condition) else None, r.text) for r in meaning.requirements
     ]
-    exact = [(encode(a), encode(b), span.text) for a, b, span in meaning.exact_divisions]
+    exact = [(encode(a), encode(b), " ".join(span.text.split())) for a, b, span in meaning.exact_divisions]
     results = [
         OutputCard(output.tensor.name, [encode(axis.size) for axis in output.axes], output.dtype)
         for output in derivation.forward_outputs(())
     ]
     return Card(
-        meaning.name, meaning.doc, inputs, parameters, requirements, exact, results, derivation.width_sizes(),
-        _lengths(derivation), [(name, encode(size)) for name, size in meaning.derived_sizes.items()],
+        meaning.name,
+        meaning.doc,
+        inputs,
+        parameters,
+        requirements,
+        exact,
+        results,
+        derivation.width_sizes(),
+        _lengths(derivation),
+        [(name, encode(size)) for name, size in meaning.derived_sizes.items()],
     )
 
 

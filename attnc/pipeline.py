@@ -15,6 +15,7 @@ from attnc.codegen.cpp.program import Source, write_program
 from attnc.codegen.plan_to_statements import to_statements
 from attnc.codegen.statements import Program
 
+from .analysis.given_shifts import give_shifts
 from .analysis.groups import lift_groups
 from .analysis.saves import Saved, choose_saves
 from .analysis.shifts import prove_shifts
@@ -72,7 +73,7 @@ class Derivation:
         out: dict[str, tuple[Node, tuple[Axis, ...]]] = {}
         for result in self.meaning.results:
             lifted = lift_groups(graph, result.node)
-            proved = prove_shifts(graph, lifted)
+            proved = give_shifts(graph, prove_shifts(graph, lifted), self.roles)
             out[result.name] = (split_sums(graph, proved, self.roles), result.axes)
         return out
 

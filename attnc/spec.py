@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,7 @@ class Attention:
     def card(self, statics: Statics = ()) -> Card:
         """Inputs, parameters and results as plain data; from the cache where it was made before."""
         if statics not in self._cards:
-            self._cards[statics] = self._find_card(statics)
+            self._cards[statics] = replace(self._find_card(statics), tree=lambda: self.tree)
         return self._cards[statics]
 
     def _find_card(self, statics: Statics) -> Card:
@@ -154,4 +155,4 @@ class Attention:
 
 @cache
 def _named_results(names: tuple[str, ...]) -> Any:
-    return namedtuple("Results", names, rename=True)  # noqa: PYI024
+    return namedtuple("Results", names, rename=True)

@@ -38,17 +38,20 @@ def read_corpus(most: int = _MOST_CHARACTERS) -> Corpus:
     for path in paths:
         if total >= most:
             break
-        parts.append(path.read_bytes().expandtabs(4).decode("ascii", errors="ignore"))
+        parts.append(path.read_bytes().expandtabs(4))
         total += len(parts[-1])
-    text = encode("".join(parts)[:most])
+    text = encode(b"".join(parts)[:most])
     edge = int(len(text) * (1 - _HELD_OUT))
     return Corpus(text[:edge], text[edge:], len(parts))
 
 
-def encode(text: str) -> torch.Tensor:
+def encode(text: str | bytes) -> torch.Tensor:
     """Numbers of a text's characters; what is not printable ASCII or a line's end is left out."""
-    numbers = {letter: number for number, letter in enumerate(LETTERS)}
-    return torch.tensor([numbers[letter] for letter in text if letter in numbers])
+    data = text.encode("ascii", errors="ignore") if isinstance(text, str) else text
+    numbers = torch.full((256,), -1)
+    numbers[list(LETTERS.encode("ascii"))] = torch.arange(len(LETTERS))
+    found = numbers[torch.frombuffer(bytearray(data), dtype=torch.uint8).long()]
+    return found[found >= 0]
 
 
 def decode(numbers: list[int]) -> str:

@@ -1,17 +1,20 @@
-"""Which tiles of a mask the compiler leaves out, runs without masks, or runs with them, as its plan says."""
+"""Which tiles of a mask the compiler leaves out, runs without masks, or runs with them: by its analysis, and as counted
+by the kernel itself."""
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+
+import attnc
 from attnc.codegen.cpp.blocks import choose_blocks
 from attnc.codegen.cpp.names import Names
 from attnc.codegen.statements import RunPass
-
-import attnc
 from attnc.ir.host import encode, evaluate
+from attnc.runtime.calls import Caller
 
 EMPTY, PARTIAL, FULL = range(3)
 
@@ -25,8 +28,11 @@ class Tiles:
     columns: int
     classes: torch.Tensor
 
+    def count(self, what: int) -> int:
+        return int((self.classes == what).sum())
+
     def share(self, what: int) -> float:
-        return (self.classes == what).double().mean().item()
+        return self.count(what) / self.classes.numel()
 
     def mistakes(self, mask: torch.Tensor) -> int:
         """Tiles whose class contradicts a mask [N, N]: empty ones with pairs, full ones without some pair."""
@@ -38,7 +44,7 @@ class Tiles:
 
 
 def forward_tiles(attention: attnc.Attention, length: int, width: int, **parameters: Any) -> Tiles:
-    """Tile classes of the forward kernel's only pass over pairs, in float32."""
+    """Tile classes of the forward kernel's only pass over pairs, in float32, by the conditions of its plan."""
     derivation = attention.derivation()
     plan = derivation.plan_forward(derivation.gradient(("k", "q", "v")).kept)
     (stage,) = plan.passes
@@ -56,3 +62,21 @@ def forward_tiles(attention: attnc.Attention, length: int, width: int, **paramet
             row.append(EMPTY if not evaluate(may, known) else FULL if whole else PARTIAL)
         rows.append(row)
     return Tiles(length, blocks.rows, blocks.columns, torch.tensor(rows))
+
+
+def counted_tiles(attention: attnc.Attention, length: int, width: int, **parameters: Any) -> tuple[int, int]:
+    """How many full and partial tiles the forward kernel says it visited, for one head: it counts them if it is given
+    a place to, and what it never visits it does not count."""
+    q, k, v = (torch.zeros(1, 1, length, width, requires_grad=True) for _ in range(3))
+    caller = Caller(f"{attention.name}\n{attention.text}", attention.card, attention.derivation)
+    values = {p.name: parameters.get(p.name, p.default) for p in attention.card().parameters}
+    situation = caller.situation(attention.card(), (q, k, v), values)
+    counts = array("q", [0] * 2 * situation.forward.kernel.stages)
+    situation.forward.run({"q": q, "k": k, "v": v}, counts.buffer_info()[0])
+    return sum(counts[0::2]), sum(counts[1::2])
+
+
+def window_mask(length: int, window: int) -> torch.Tensor:
+    """The pairs of a causal window, each of them: [query, key]."""
+    back = torch.arange(length)[:, None] - torch.arange(length)
+    return (back >= 0) & (back < window)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from .calls import Situation
-from .mistakes import WrongCall
+from .mistakes import SecondOrder
 
 
 def apply(situation: Situation, tensors: tuple[torch.Tensor, ...]) -> dict[str, torch.Tensor]:
@@ -34,7 +34,7 @@ class _Attention(torch.autograd.Function):
     def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         situation: Situation = ctx.situation
         if torch.is_grad_enabled():
-            raise _second_order(situation.card.name).error()
+            raise SecondOrder(situation.card.name).error()
         available = _available(situation, ctx.saved_tensors, cotangents)
         prepared = situation.backward(available)
         filled: Mapping[str, torch.Tensor] = prepared.run(available)
@@ -61,9 +61,3 @@ def _available(
             is_plain = cotangent.dim() == 0 or cotangent.stride(-1) == 1
             available["d_" + output.name] = cotangent if is_plain else cotangent.contiguous()
     return available
-
-
-def _second_order(name: str) -> WrongCall:
-    title = f"{name}: second derivatives (create_graph=True) are not derived yet"
-    helps = ("differentiate 'attention.reference(…)' twice instead",)
-    return WrongCall("second-order", title, None, helps)

@@ -24,7 +24,7 @@ from attnc.pipeline import Derivation
 from . import pool
 from .dtypes import NAMES, promoted, summed
 from .kernels import Kernel, Request, load_kernel
-from .mistakes import WrongCall
+from .mistakes import NoData, OutOfMemory
 from .signature import Bound, Parameters, bind_sizes, check_tensors
 
 _MOST_REMEMBERED = 4096
@@ -41,8 +41,10 @@ class Fill:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A kernel with all words of its argument but the pointers: `pointers` says which tensor goes where."""
+    """A kernel with all words of its argument but the pointers: `pointers` says which tensor goes where. `attention` is
+    the name that messages give it."""
 
+    attention: str
     kernel: Kernel
     words: array[int]
     pointers: tuple[tuple[int, str], ...]
@@ -50,21 +52,31 @@ class Prepared:
 
     def run(self, tensors: dict[str, torch.Tensor], counters: int = 0) -> dict[str, torch.Tensor]:
         """Allocates the results, runs the kernel, and returns the results by name."""
-        filled = {fill.name: torch.empty(fill.shape, dtype=fill.dtype) for fill in self.fills}
+        try:
+            filled = {fill.name: torch.empty(fill.shape, dtype=fill.dtype) for fill in self.fills}
+        except RuntimeError:
+            raise self._no_memory().error() from None
         words = self.words[:]
         words[0] = torch.get_num_threads()
         words[3] = counters
         for place, name in self.pointers:
             tensor = filled.get(name)
-            words[place] = (tensors[name] if tensor is None else tensor).data_ptr()
+            words[place] = self._address(tensors[name] if tensor is None else tensor)
         if self.kernel.run(words.buffer_info()[0]):
-            raise _no_memory(self.fills).error()
+            raise self._no_memory().error()
         return filled
 
+    def _address(self, tensor: torch.Tensor) -> int:
+        try:
+            address = tensor.data_ptr()
+        except RuntimeError:
+            raise NoData(self.attention).error() from None
+        if not address and tensor.numel():
+            raise NoData(self.attention).error()
+        return address
 
-def _no_memory(fills: Sequence[Fill]) -> WrongCall:
-    shapes = ", ".join(f"{fill.name}{list(fill.shape)}" for fill in fills)
-    return WrongCall("out-of-memory", "there is not enough memory for the kernel's workspace", f"making {shapes}")
+    def _no_memory(self) -> OutOfMemory:
+        return OutOfMemory(self.attention, tuple(f"{fill.name}{list(fill.shape)}" for fill in self.fills))
 
 
 @dataclass
@@ -90,6 +102,7 @@ class Caller:
         derive: Callable[[tuple[tuple[str, Any], ...]], Derivation],
     ) -> None:
         self.identity = identity
+        self.name = identity.partition("\n")[0]
         self.card_of = card_of
         self.derive = derive
         self.kernels: dict[tuple[Request, bool], Kernel] = {}
@@ -102,7 +115,12 @@ class Caller:
         grad = torch.is_grad_enabled()
         try:
             key = (
-                tuple([(t.shape, t.stride(), t.dtype, grad and t.requires_grad, t.is_cpu, t.is_neg()) for t in tensors]),
+                tuple(
+                    [
+                        (t.shape, t.stride(), t.dtype, grad and t.requires_grad, t.is_cpu, t.is_neg(), t.layout)
+                        for t in tensors
+                    ]
+                ),
                 tuple(parameters.values()),
             )
             found = self.remembered.get(key)
@@ -118,15 +136,13 @@ class Caller:
 
     def _prepare(self, card: Card, tensors: tuple[Any, ...], parameters: Parameters, grad: bool) -> Situation:
         check_tensors(card, tensors)
-        for item, tensor in zip(card.inputs, tensors):
-            if tensor.is_neg():
-                title = f"{card.name}: '{item.name}' is a lazily negated view; resolve it with '.resolve_neg()'"
-                raise WrongCall("wrong-layout", title).error()
         bound = bind_sizes(card, [tensor.shape for tensor in tensors], parameters)
         needs = tuple(
             item.name for item, t in zip(card.inputs, tensors) if grad and t.requires_grad and item.type == "float"
         )
-        main = [t.dtype for item, t in zip(card.inputs, tensors) if item.name in ("q", "k", "v") and item.type == "float"]
+        main = [
+            t.dtype for item, t in zip(card.inputs, tensors) if item.name in ("q", "k", "v") and item.type == "float"
+        ]
         floats = [t.dtype for item, t in zip(card.inputs, tensors) if item.type == "float"]
         dtype = promoted(main or floats)
         request = self._request(card, tensors, parameters, bound, dtype, needs)
@@ -191,7 +207,7 @@ class Caller:
             words.append(0)
             words.extend(_contiguous(shapes[name]) if name in shapes else tensors[name].stride())
             assert len(words) == pointers[-1][0] + 1 + rank
-        return Prepared(kernel, words, tuple(pointers), fills)
+        return Prepared(self.name, kernel, words, tuple(pointers), fills)
 
 
 def _once(make: Callable[[Mapping[str, torch.Tensor]], Prepared]) -> Callable[[Mapping[str, torch.Tensor]], Prepared]:

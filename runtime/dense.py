@@ -12,6 +12,7 @@ from attnc.pipeline import Derivation
 
 from .dtypes import promoted, summed
 from .reference import Evaluator
+from .requirements import check_requirements
 from .signature import Parameters, arrange, bind_sizes, check_tensors
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ def reference(attention: Attention, args: tuple[Any, ...], kwargs: dict[str, Any
 
     card, tensors, parameters = _arrange(attention, args, kwargs)
     check_tensors(card, tensors)
+    if card.has_open_requirements:
+        check_requirements(attention, card, tensors, parameters)
     statics = tuple((p.name, parameters[p.name]) for p in card.statics)
     derivation = attention.derivation(statics)
     evaluator = make_evaluator(card, tensors, parameters)

@@ -13,7 +13,8 @@ from . import allowance
 from .autograd import apply
 from .calls import Caller
 from .dense import dense_call
-from .signature import arrange
+from .requirements import check_requirements
+from .signature import arrange, check_tensors
 
 if TYPE_CHECKING:
     from attnc.card import Card
@@ -38,6 +39,9 @@ def make_entry(attention: Attention) -> Entry:
             card, tensors, parameters = _arrange(attention, args, kwargs)
         if torch.is_autocast_enabled("cpu"):
             tensors = _autocast(tensors, main)
+        if card.has_open_requirements:
+            check_tensors(card, tensors)
+            check_requirements(attention, card, tensors, parameters)
         try:
             found = apply(caller.situation(card, tensors, parameters), tensors)
         except AttnError as error:

@@ -23,14 +23,15 @@ class CallMistake(Mistake):
 
 @dataclass(frozen=True)
 class MissingInput(CallMistake):
-    """`declared` is the input as its clause has it, `signature` how the attention is called."""
+    """`declared` are the inputs as their clauses have them, `signature` how the attention is called."""
 
     code: ClassVar[str] = "missing-input"
-    declared: str
+    declared: tuple[str, ...]
     signature: str
 
     def diagnostic(self) -> Diagnostic:
-        title = f"'{self.attention}' needs the input '{self.declared}'"
+        inputs = " and ".join(f"'{text}'" for text in self.declared)
+        title = f"'{self.attention}' needs the input{'' if len(self.declared) == 1 else 's'} {inputs}"
         return Diagnostic(self.code, title, (), f"it is called as '{self.signature}'")
 
 
@@ -296,3 +297,15 @@ class OutOfMemory(CallMistake):
     def diagnostic(self) -> Diagnostic:
         title = f"there is not enough memory for what '{self.attention}' computes with"
         return Diagnostic(self.code, title, (), f"making {', '.join(self.making)}")
+
+
+@dataclass(frozen=True)
+class NoData(CallMistake):
+    """Tensors that stand for others: there is nothing at their address."""
+
+    code: ClassVar[str] = "no-data"
+
+    def diagnostic(self) -> Diagnostic:
+        title = f"'{self.attention}' cannot compute with tensors that hold no data"
+        fact = "inside FakeTensorMode and the transforms of torch.func, tensors only stand for others"
+        return Diagnostic(self.code, title, (), fact, (f"call '{self.attention}.reference(…)' there",))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import numbers
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,89 +12,136 @@ import torch
 
 from attnc.analysis.intervals import LARGEST_SIZE
 from attnc.card import Card, InputCard, ParameterCard
-from attnc.diagnostics import did_you_mean
-from attnc.ir.host import evaluate, names_in
+from attnc.diagnostics import Findings, Mistake, did_you_mean
+from attnc.ir.host import Encoded, evaluate, names_in
 
 from .dtypes import KINDS, NAMES
-from .mistakes import RequirementFails, SizesDiffer, WrongCall, WrongTensor
+from .mistakes import (
+    DivisionNotExact,
+    GivenTwice,
+    GroupsDoNotDivide,
+    MissingInput,
+    MissingParameter,
+    NotATensor,
+    RequirementFails,
+    SizesDiffer,
+    SizeTooLarge,
+    TooManyArguments,
+    UnknownArgument,
+    WrongDevice,
+    WrongDtype,
+    WrongLayout,
+    WrongParameter,
+    WrongRank,
+    WrongSize,
+)
+from .places import place_of_division, place_of_input, place_of_parameter, place_of_requirement, place_of_size
 
 Parameters = dict[str, Any]
+
+_LARGEST_INT = 1 << 62
+
+
+# --- arguments -----------------------------------------------------------------------------------------------------
 
 
 def arrange(card: Card, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ...], Parameters]:
     """Tensors in the order of the card's inputs, and every parameter's value."""
     inputs = card.inputs
     if len(args) > len(inputs):
-        names = ", ".join(item.name for item in inputs)
-        title = f"{card.name} takes {len(inputs)} tensors ({names}), but {len(args)} are given by position"
-        helps = ("parameters go by keyword",) if card.parameters else ()
-        raise WrongCall("too-many-arguments", title, None, helps).error()
+        parameter = card.parameters[0].name if card.parameters else None
+        raise TooManyArguments(card.name, tuple(item.name for item in inputs), len(args), parameter).error()
+    findings = Findings()
     tensors = list(args)
     rest = dict(kwargs)
     for item in inputs[: len(args)]:
         if item.name in rest:
-            raise WrongCall("given-twice", f"{card.name}: '{item.name}' is given by position and by keyword").error()
-    for item in inputs[len(args) :]:
-        if item.name not in rest:
-            raise _missing_input(card, item).error()
-        tensors.append(rest.pop(item.name))
-    parameters = {p.name: _parameter(card, p, rest) for p in card.parameters}
-    if rest:
-        raise _unknown_argument(card, next(iter(rest))).error()
+            findings.add(GivenTwice(card.name, item.name))
+            del rest[item.name]
+    missing = tuple(clause(item) for item in inputs[len(args) :] if item.name not in rest)
+    if missing:
+        findings.add(MissingInput(card.name, missing, _signature_text(card)))
+    tensors += [rest.pop(item.name, None) for item in inputs[len(args) :]]
+    parameters = {p.name: _parameter(card, p, rest, findings) for p in card.parameters}
+    for name in rest:
+        known = [item.name for item in inputs] + [p.name for p in card.parameters]
+        findings.add(UnknownArgument(card.name, name, did_you_mean(name, known), _signature_text(card)))
+    findings.raise_if_any()
     return tuple(tensors), parameters
 
 
-def _missing_input(card: Card, item: InputCard) -> WrongCall:
-    return WrongCall("missing-input", f"{card.name} needs the input '{clause(item)}'", _signature_text(card))
-
-
 def _signature_text(card: Card) -> str:
-    inputs = ", ".join(item.name for item in card.inputs)
-    parameters = ", ".join(f"{p.name}={p.default!r}" if p.default is not None else p.name for p in card.parameters)
-    return f"it is called as {card.name}({inputs}{', ' + parameters if parameters else ''})"
+    inputs = [item.name for item in card.inputs]
+    parameters = [f"{p.name}={p.default!r}" if p.default is not None else f"{p.name}=…" for p in card.parameters]
+    return f"{card.name}({', '.join(inputs + parameters)})"
 
 
-def _unknown_argument(card: Card, name: str) -> WrongCall:
-    known = [item.name for item in card.inputs] + [p.name for p in card.parameters]
-    near = did_you_mean(name, known)
-    helps = (f"did you mean '{near}'?",) if near else ()
-    title = f"{card.name} has no input or parameter '{name}'"
-    return WrongCall("unknown-argument", title, _signature_text(card), helps)
-
-
-def _parameter(card: Card, parameter: ParameterCard, given: dict[str, Any]) -> Any:
+def _parameter(card: Card, parameter: ParameterCard, given: dict[str, Any], findings: Findings) -> Any:
     name = parameter.name
     if name not in given:
         if parameter.default is None and parameter.type != "mode":
-            title = f"{card.name} needs the parameter '{name}: {parameter.type}'"
-            raise WrongCall("missing-parameter", title, _signature_text(card)).error()
-        return parameter.default if parameter.default is not None else parameter.modes[0]
+            findings.add(MissingParameter(card.name, name, parameter.type, _signature_text(card)))
+        return parameter.default if parameter.default is not None else next(iter(parameter.modes), None)
     value = given.pop(name)
-    if parameter.type == "mode":
-        if value not in parameter.modes:
-            choices = " or ".join(f"'{mode}'" for mode in parameter.modes)
-            raise WrongCall("wrong-parameter", f"{card.name}: '{name}' must be {choices}, not {value!r}").error()
-        return value
-    return _number(card, parameter, value)
+    problem, help = _PROBLEMS[parameter.type](parameter, value)
+    if problem is not None:
+        findings.add(WrongParameter(card.name, name, problem, place_of_parameter(card, name), help))
+        return None
+    return _CONVERSIONS[parameter.type](value)
 
 
-def _number(card: Card, parameter: ParameterCard, value: Any) -> Any:
-    wanted = {"int": int, "float": (int, float), "bool": bool}[parameter.type]
-    is_bool = isinstance(value, bool)
-    if not isinstance(value, wanted) or is_bool != (parameter.type == "bool"):  # type: ignore[arg-type]
-        helps: tuple[str, ...] = ()
-        if isinstance(value, torch.Tensor):
-            helps = (f"declare it as a 0-d input to learn it: 'input {parameter.name}: float'",)
-        kind = f"{type(value).__name__}"
-        title = f"{card.name}: '{parameter.name}' must be {_a(parameter.type)}, not a {kind}"
-        raise WrongCall("wrong-parameter", title, None, helps).error()
-    if parameter.type == "int" and not -(1 << 62) < value < 1 << 62:
-        raise WrongCall("wrong-parameter", f"{card.name}: '{parameter.name}' does not fit 63 bits").error()
-    return float(value) if parameter.type == "float" else value
+Problem = tuple[str | None, str | None]
+"""What is wrong with a parameter's value, and a help."""
 
 
-def _a(type: str) -> str:
-    return {"int": "an int", "float": "a float", "bool": "a bool"}[type]
+def _mode_problem(parameter: ParameterCard, value: Any) -> Problem:
+    if isinstance(value, str) and value in parameter.modes:
+        return None, None
+    near = did_you_mean(value, parameter.modes) if isinstance(value, str) else None
+    choices = " or ".join(f"'{mode}'" for mode in parameter.modes)
+    found = repr(value) if isinstance(value, (str, int, float)) else _described(value)
+    return f"must be {choices}, not {found}", f"did you mean '{near}'?" if near else None
+
+
+def _bool_problem(parameter: ParameterCard, value: Any) -> Problem:
+    return (None, None) if isinstance(value, bool) else (f"must be a bool, not {_described(value)}", None)
+
+
+def _int_problem(parameter: ParameterCard, value: Any) -> Problem:
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        fits = -_LARGEST_INT < int(value) < _LARGEST_INT
+        return None if fits else "is too large: an int parameter must lie between -2 ** 62 and 2 ** 62", None
+    help = f"take the number out: '{parameter.name}.item()'" if isinstance(value, torch.Tensor) else None
+    return f"must be an int, not {_described(value)}", help
+
+
+def _float_problem(parameter: ParameterCard, value: Any) -> Problem:
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        try:
+            return "is not a number (NaN)" if math.isnan(float(value)) else None, None
+        except OverflowError:
+            return "is too large: a float is at most 1.8e308", None
+    help = None
+    if isinstance(value, torch.Tensor):
+        help = f"to learn it, declare it as an input: 'input {parameter.name}: float'"
+    return f"must be a float, not {_described(value)}", help
+
+
+_PROBLEMS: dict[str, Callable[[ParameterCard, Any], Problem]] = {
+    "mode": _mode_problem,
+    "bool": _bool_problem,
+    "int": _int_problem,
+    "float": _float_problem,
+}
+_CONVERSIONS: dict[str, Callable[[Any], Any]] = {"mode": str, "bool": bool, "int": int, "float": float}
+
+
+def _described(value: Any) -> str:
+    """The kind of a value, with its article."""
+    if value is None:
+        return "None"
+    kind = "tensor" if isinstance(value, torch.Tensor) else type(value).__name__
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 def clause(item: InputCard) -> str:
@@ -100,6 +149,49 @@ def clause(item: InputCard) -> str:
     shape = f"[{', '.join(item.texts)}]" if item.texts else ""
     suffix = "" if item.type == "float" and shape else f": {item.type}"
     return f"{item.name}{shape}{suffix}"
+
+
+# --- tensors -------------------------------------------------------------------------------------------------------
+
+
+def check_tensors(card: Card, tensors: Sequence[Any]) -> None:
+    """Kind, dtype, layout, device and rank of every input; the first mistake of each is reported."""
+    findings = Findings()
+    for item, tensor in zip(card.inputs, tensors):
+        mistake = _wrong_tensor(card, item, tensor)
+        if mistake is not None:
+            findings.add(mistake)
+    findings.raise_if_any()
+
+
+def _wrong_tensor(card: Card, item: InputCard, tensor: Any) -> Mistake | None:
+    where = (card.name, item.name, clause(item))
+    if not isinstance(tensor, torch.Tensor):
+        return NotATensor(*where, place_of_input(card, item.name), _described(tensor))
+    dtype, layout = str(tensor.dtype).removeprefix("torch."), _odd_layout(tensor)
+    if tensor.dtype not in KINDS[item.type]:
+        return WrongDtype(*where, place_of_input(card, item.name), NAMES.get(tensor.dtype, dtype), item.type)
+    if layout is not None:
+        return WrongLayout(*where, place_of_input(card, item.name), *layout)
+    if not tensor.is_cpu:
+        return WrongDevice(*where, place_of_input(card, item.name), str(tensor.device))
+    if tensor.dim() != len(item.sizes):
+        return WrongRank(*where, place_of_input(card, item.name), tuple(tensor.shape), len(item.sizes))
+    return None
+
+
+def _odd_layout(tensor: torch.Tensor) -> tuple[str, str] | None:
+    """What is not a plain strided tensor, and how to make it one."""
+    if tensor.is_nested:
+        return "a nested tensor", "to_padded_tensor(0.0)"
+    if tensor.layout != torch.strided:
+        return f"a tensor of layout {tensor.layout}", "to_dense()"
+    if tensor.is_neg():
+        return "a lazily negated view", "resolve_neg()"
+    return None
+
+
+# --- sizes ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -110,87 +202,78 @@ class Bound:
     widths: dict[str, int]
 
 
-def check_tensors(card: Card, tensors: Sequence[Any]) -> None:
-    """Kind, dtype, device and rank of every input."""
-    for item, tensor in zip(card.inputs, tensors):
-        if not isinstance(tensor, torch.Tensor):
-            problem = f"must be a tensor, not a {type(tensor).__name__}"
-            raise WrongTensor("not-a-tensor", card.name, item.name, problem, clause(item)).error()
-        if tensor.dtype not in KINDS[item.type]:
-            kinds = {"float": "float32, float64, bfloat16 or float16", "int": "integers", "bool": "bool"}[item.type]
-            problem = f"is {NAMES.get(tensor.dtype, str(tensor.dtype))}, but holds {kinds}"
-            helps = (f"convert it: '{item.name}.bool()'",) if item.type == "bool" else ()
-            raise WrongTensor("wrong-dtype", card.name, item.name, problem, clause(item), helps).error()
-        if tensor.layout != torch.strided:
-            problem = f"has the layout {tensor.layout}, but kernels read strided tensors"
-            raise WrongTensor("wrong-layout", card.name, item.name, problem, clause(item)).error()
-        if not tensor.is_cpu:
-            problem = f"lies on '{tensor.device}', but this version computes on the CPU"
-            raise WrongTensor("wrong-device", card.name, item.name, problem, clause(item)).error()
-        if tensor.dim() != len(item.sizes):
-            problem = f"has {tensor.dim()} dimensions {list(tensor.shape)}, but {len(item.sizes)} are declared"
-            raise WrongTensor("wrong-rank", card.name, item.name, problem, clause(item)).error()
-
-
 def bind_sizes(card: Card, shapes: Sequence[Sequence[int]], parameters: Parameters) -> Bound:
     """Every size that the inputs tell; sizes, exact divisions and requirements are checked."""
     sizes: dict[str, int] = {}
-    told_by: dict[str, str] = {}
+    told_by: dict[str, tuple[str, int]] = {}
     computed: list[tuple[InputCard, int, int]] = []
+    findings = Findings()
     for item, shape in zip(card.inputs, shapes):
         for place, (size, found) in enumerate(zip(item.sizes, shape)):
             if isinstance(size, str) and size not in parameters:
                 if sizes.setdefault(size, found) != found:
-                    raise _sizes_differ(card, size, told_by[size], sizes[size], item, found).error()
-                told_by.setdefault(size, item.name)
+                    findings.add(_sizes_differ(card, size, told_by[size], sizes[size], (item.name, place), found))
+                told_by.setdefault(size, (item.name, place))
             else:
                 computed.append((item, place, found))
+    findings.raise_if_any()
     for name, size in card.derived:
         sizes[name] = evaluate(size, {**parameters, **sizes})
     known = {**parameters, **sizes}
+    _check_exact(card, known)
     for item, place, found in computed:
         wanted = evaluate(item.sizes[place], known)
         if wanted != found:
-            problem = f"has size {found} on axis {place + 1}, but '{item.texts[place]}' is {wanted}"
-            raise WrongTensor("wrong-size", card.name, item.name, problem, clause(item)).error()
+            where = (card.name, item.name, clause(item), place_of_size(card, item.name, place))
+            findings.add(WrongSize(*where, place + 1, found, item.texts[place], wanted))
+    findings.raise_if_any()
     _check_range(card, sizes)
     _check_groups(card, sizes)
-    _check_facts(card, known)
+    _check_requirements(card, known)
     widths = {name: known[name.removeprefix("parameter ")] for name in card.widths}
     return Bound(sizes, widths)
 
 
-def _sizes_differ(card: Card, size: str, first: str, value: int, item: InputCard, found: int) -> SizesDiffer:
-    helps: tuple[str, ...] = ()
-    if 1 in (found, value):
-        narrow = item.name if found == 1 else first
-        helps = (f"sizes of 1 are not stretched: call '{narrow}.expand(…)'",)
-    return SizesDiffer(card.name, size, first, value, item.name, found, helps)
+def _sizes_differ(
+    card: Card, size: str, first: tuple[str, int], value: int, second: tuple[str, int], found: int
+) -> SizesDiffer:
+    places = place_of_size(card, *first), place_of_size(card, *second)
+    return SizesDiffer(card.name, size, first[0], value, second[0], found, places)
 
 
 def _check_range(card: Card, sizes: dict[str, int]) -> None:
     for name, value in sizes.items():
         if value > LARGEST_SIZE:
-            title = f"{card.name}: '{name}' is {value}, more than the {LARGEST_SIZE} that kernels count to"
-            raise WrongCall("size-too-large", title).error()
+            raise SizeTooLarge(card.name, name, value, LARGEST_SIZE).error()
 
 
 def _check_groups(card: Card, sizes: dict[str, int]) -> None:
     heads, groups = sizes.get("H"), sizes.get("G")
     if heads is not None and groups is not None and ((groups == 0 and heads) or (groups and heads % groups)):
-        title = f"{card.name}: {groups} key/value heads (G) do not divide {heads} query heads (H)"
-        raise WrongCall("groups-do-not-divide", title).error()
+        raise GroupsDoNotDivide(card.name, heads, groups).error()
 
 
-def _check_facts(card: Card, known: Mapping[str, Any]) -> None:
+def _check_exact(card: Card, known: Mapping[str, Any]) -> None:
     for top, bottom, text in card.exact:
         a, b = evaluate(top, known), evaluate(bottom, known)
         if b == 0 or a % b:
-            title = f"{card.name}: the size '{text}' is not whole: {a} is not divisible by {b}"
-            raise WrongCall("division-not-exact", title, None, ("use 'ceildiv' where it need not be",)).error()
+            raise DivisionNotExact(card.name, text, a, b, place_of_division(card, text)).error()
+
+
+def _check_requirements(card: Card, known: Mapping[str, Any]) -> None:
+    findings = Findings()
     for requirement in card.requirements:
         condition = requirement.condition
-        if condition is not None and not evaluate(condition, known):
-            names = sorted(names_in(condition))
-            values = tuple((name, known[name]) for name in names)
-            raise RequirementFails(card.name, requirement.text, values).error()
+        if condition is not None and not _holds(condition, known):
+            values = tuple((name, known[name]) for name in sorted(names_in(condition)))
+            place = place_of_requirement(card, requirement.text)
+            findings.add(RequirementFails(card.name, requirement.text, values, place))
+    findings.raise_if_any()
+
+
+def _holds(condition: Encoded, known: Mapping[str, Any]) -> bool:
+    """What has no value, as log(-1), does not hold."""
+    try:
+        return bool(evaluate(condition, known))
+    except (ArithmeticError, ValueError):
+        return False

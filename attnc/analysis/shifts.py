@@ -30,7 +30,7 @@ def prove_shifts(graph: Graph, root: Node) -> Node:
 
 def _candidates(root: Node) -> list[Node]:
     """Row expressions that hold a max or min, the largest first; what is stopped already is left alone."""
-    open_nodes = _unstopped(root)
+    open_nodes = unstopped(root)
     holders: dict[Node, bool] = {}
     for node in sorted(open_nodes):
         inner = [holders.get(arg, True) for arg in node.args if _holds_extreme(arg)]
@@ -40,7 +40,8 @@ def _candidates(root: Node) -> list[Node]:
     return sorted(found, key=lambda node: -node.number)
 
 
-def _unstopped(root: Node) -> set[Node]:
+def unstopped(root: Node) -> set[Node]:
+    """The nodes below a root that derivatives pass through."""
     seen: set[Node] = set()
     stack = [root]
     while stack:

@@ -133,8 +133,10 @@ class Algebra:
         value = self.to_float(value)
         if value.kind == "const":
             return self.const(_safe_exp(value.attribute))
-        if value.kind == "map" and value.op == "log" and is_positive(value.args[0]):
-            return value.args[0]
+        logs = [(term.args[0], c) for term, c in _terms(value) if _is_log(term)]
+        if logs:
+            rest = self.combine([(c, term) for term, c in _terms(value) if not _is_log(term)])
+            return self.product([*logs, (self.exp(self.add(rest, self.const(_constant(value)))), 1)])
         return self.map("exp", (value,), FLOAT)
 
     def log(self: Graph, value: Node) -> Node:  # type: ignore[misc]
@@ -187,6 +189,20 @@ def is_nonnegative(node: Node) -> bool:
         if node.op in ("max", "finite_or"):
             return any(is_nonnegative(arg) for arg in node.args[:1]) or all(is_nonnegative(arg) for arg in node.args)
     return False
+
+
+def _terms(value: Node) -> list[tuple[Node, Any]]:
+    """What a sum adds up, with its coefficients; the constant is left out."""
+    return list(zip(value.args, value.attribute[0])) if value.is_sum else [(value, 1)]
+
+
+def _constant(value: Node) -> float:
+    return float(value.attribute[1]) if value.is_sum else 0.0
+
+
+def _is_log(term: Node) -> bool:
+    """The logarithm of what is never negative: exp(c · log x) is then x**c, 0 and infinity included."""
+    return term.kind == "map" and term.op == "log" and is_nonnegative(term.args[0])
 
 
 def _lead(node: Node) -> Any:

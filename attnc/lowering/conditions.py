@@ -49,9 +49,7 @@ def compare(expr: tree.Compare, env: Environment) -> Value:
     return Value(graph.all(*(part.node for part in parts)), align(env, parts, "and", spans))
 
 
-def _membership(
-    operator: str, left: Value, left_expr: tree.Expr, right_expr: tree.Expr, env: Environment
-) -> Value:
+def _membership(operator: str, left: Value, left_expr: tree.Expr, right_expr: tree.Expr, env: Environment) -> Value:
     graph = env.scope.graph
     left = as_number(left, env)
     if isinstance(right_expr, tree.Tuple):
@@ -89,11 +87,13 @@ def _mode_comparison(expr: tree.Compare, env: Environment) -> Value | None:
 def conditional(expr: tree.Conditional, env: Environment) -> Value:
     graph = env.scope.graph
     where = "what stands between 'if' and 'else'"
-    test, then, other = together([
-        partial(condition, expr.test, env, where),
-        partial(evaluate, expr.then, env),
-        partial(evaluate, expr.other, env),
-    ])
+    test, then, other = together(
+        [
+            partial(condition, expr.test, env, where),
+            partial(evaluate, expr.then, env),
+            partial(evaluate, expr.other, env),
+        ]
+    )
     if (then.type == BOOL) != (other.type == BOOL):
         side = expr.then if then.type == BOOL else expr.other
         raise WrongType(side.span, "a number like the other branch", "a condition", "this branch").error()

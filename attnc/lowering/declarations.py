@@ -249,7 +249,7 @@ def lower_requirements(scope: Scope, clause: tree.Require) -> list[Requirement]:
             raise OpenRequirement(expr.span, tuple(sorted(axis.name for axis in value.node.axes))).error()
         if is_never_true(value.node, scope.graph) and not depends_on_static(scope, expr):
             raise NeverTrue(expr.span).error()
-        out.append(Requirement(value.node, expr.span.text, expr.span))
+        out.append(Requirement(value.node, " ".join(expr.span.text.split()), expr.span))
     return out
 
 

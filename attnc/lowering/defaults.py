@@ -7,6 +7,9 @@ from attnc.grammar import tree
 from ..diagnostics import Source, Span
 from .scope import Scope
 
+_NORMALIZATION = "softmax"
+"""What a spec without a normalize clause means: the one definition of the prelude that the compiler knows by name."""
+
 
 def default_clause(scope: Scope, role: str, name: str) -> tree.Let:
     """The clause that stands in for a missing one of this role."""
@@ -89,9 +92,9 @@ def _score(scope: Scope, name: str) -> tree.Let:
 
 def _normalize(scope: Scope, name: str) -> tree.Let:
     score = scope.roles.get("score", "s")
-    text = _Reader("normalize", name, f"softmax[j]({score})")
+    text = _Reader("normalize", name, f"{_NORMALIZATION}[j]({score})")
     start = text.place
-    function, bracket = text.name("softmax"), text.bracket("j")
+    function, bracket = text.name(_NORMALIZATION), text.bracket("j")
     text.skip("(")
     argument = _argument(text.name(score))
     text.skip(")")

@@ -47,9 +47,7 @@ def mismatch(scope: Scope, declared: InputDeclaration, place: int, filled: Seque
     )  # fmt: skip
 
 
-def let_mismatch(
-    scope: Scope, name: str, place: int, axes: Sequence[Axis], entries: Sequence[Entry]
-) -> AxisMismatch:
+def let_mismatch(scope: Scope, name: str, place: int, axes: Sequence[Axis], entries: Sequence[Entry]) -> AxisMismatch:
     """The entry at `place` is an index over another size than that axis of a let."""
     entry, size = entries[place], axes[place].size
     assert entry.bare is not None

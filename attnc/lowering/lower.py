@@ -225,9 +225,7 @@ class _Lowering:
     def _has_batch(self, free: frozenset[Axis]) -> bool:
         scope = self.scope
         batch = scope.size("B")
-        return scope.current("b") in free or any(
-            batch in declared.tensor.sizes for declared in scope.inputs.values()
-        )
+        return scope.current("b") in free or any(batch in declared.tensor.sizes for declared in scope.inputs.values())
 
     # --- the end -----------------------------------------------------------------------------------------------
 

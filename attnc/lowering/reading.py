@@ -163,9 +163,7 @@ def _plain_names(expr: object) -> list[str]:
     return []
 
 
-def _leading_position(
-    scope: Scope, size: Node, entry: Entry | None, groups: list[tuple[Axis, Node]]
-) -> Node | None:
+def _leading_position(scope: Scope, size: Node, entry: Entry | None, groups: list[tuple[Axis, Node]]) -> Node | None:
     """The position on a leading axis: the current batch or head, or the group of a head."""
     graph = scope.graph
     if size is scope.size("G"):
@@ -221,9 +219,7 @@ def _slice(env: Environment, expr: tree.Slice, size: Node) -> tuple[Axis, Node]:
 # --- lets and formals ----------------------------------------------------------------------------------------------
 
 
-def _read_let(
-    name: tree.Name, exprs: Sequence[tree.Expr | tree.Slice] | None, env: Environment, span: Span
-) -> Value:
+def _read_let(name: tree.Name, exprs: Sequence[tree.Expr | tree.Slice] | None, env: Environment, span: Span) -> Value:
     from .clauses import let_value
 
     scope = env.scope

@@ -25,9 +25,11 @@ NORMALIZATIONS = {
     "standardize[j](s)": standardize,
     "softmax[j](s) * softmax[i](s)": lambda s: softmax(s, -1) * softmax(s, -2),
     "softmax[i, j](s)": lambda s: softmax(s.flatten(-2), -1).view_as(s),
-    "softmax[j: j < 3](s)": lambda s: softmax(s[..., :3], -1) @ torch.eye(3, N, dtype=s.dtype)
-    + (s - s[..., :3].amax(-1, keepdim=True)).exp().masked_fill(torch.arange(N) < 3, 0)
-    / (s[..., :3] - s[..., :3].amax(-1, keepdim=True)).exp().sum(-1, keepdim=True),
+    "softmax[j: j < 3](s)": lambda s: (
+        softmax(s[..., :3], -1) @ torch.eye(3, N, dtype=s.dtype)
+        + (s - s[..., :3].amax(-1, keepdim=True)).exp().masked_fill(torch.arange(N) < 3, 0)
+        / (s[..., :3] - s[..., :3].amax(-1, keepdim=True)).exp().sum(-1, keepdim=True)
+    ),
 }
 
 

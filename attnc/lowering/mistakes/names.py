@@ -222,7 +222,7 @@ class StrayText(PlacedMistake):
         if self.modes:
             helps = tuple(f"compare the mode: '{name} == \"{value}\"'" for name, value in self.modes[:1])
         else:
-            helps = ("declare a mode: 'attention NAME(mode: \"a\" | \"b\")' and compare it: 'mode == \"a\"'",)
+            helps = ('declare a mode: \'attention NAME(mode: "a" | "b")\' and compare it: \'mode == "a"\'',)
         return self.say("a text only stands beside '==' or '!=' and a mode parameter", "not here", helps=helps)
 
 

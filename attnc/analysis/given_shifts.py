@@ -1,0 +1,76 @@
+"""Shifts for an author who wrote none: exp(s) / Σ exp(s) overflows where exp(s - m) / Σ exp(s - m) does not.
+
+A fictitious shift is put under the exponentials of a result; if the result does not move with it, the two are equal
+and the shift becomes the largest exponent of the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..ir import Axis, Graph, Node
+from ..ir.node import FLOAT, walk
+from ..ir.rewrite import Rewriter
+from ..ir.roles import LENGTH, Roles
+from .shifts import unstopped
+from .weights import STILL, Weights
+
+
+def give_shifts(graph: Graph, root: Node, roles: Roles) -> Node:
+    """The root with a shift under all exponentials that are summed over a length and allow one."""
+    nodes = unstopped(root)
+    bare = sorted(n for n in nodes if n.kind == "map" and n.op == "exp" and not _is_shifted(n))
+    summed = {e: sums for e in bare if (sums := _sums_of(e, nodes, roles))}
+    for group in (*([e] for e in summed), bare):
+        if group and summed.keys() & set(group):
+            root = _shifted(graph, root, group, summed)
+    return root
+
+
+def _is_shifted(exponential: Node) -> bool:
+    return any(node.kind == "stop" for node in walk(exponential.args[0]))
+
+
+def _sums_of(exponential: Node, nodes: set[Node], roles: Roles) -> list[Node]:
+    """Sums over lengths that run over the exponential itself."""
+    return sorted(
+        node
+        for node in nodes
+        if node.kind == "reduce"
+        and node.op == "sum"
+        and exponential.axes & frozenset(node.attribute)
+        and all(roles.of(axis) == LENGTH for axis in node.attribute)
+        and exponential in set(walk(node.body))
+    )
+
+
+def _shifted(graph: Graph, root: Node, group: Sequence[Node], summed: dict[Node, list[Node]]) -> Node:
+    """The root with one shift under a group of exponentials; as it was where they allow none."""
+    largest = _largest(graph, group, summed)
+    if largest is None:
+        return root
+    imagined = graph.param("#imagined", FLOAT)
+    trial = Rewriter(graph, replaced=_with_shift(graph, group, imagined))(root)
+    weight = Weights(graph, imagined)(trial)
+    if trial is root or weight is None or weight.kind != STILL:
+        return root
+    anchor = graph.stop(graph.map("finite_or", (largest, graph.const(0.0)), FLOAT))
+    return Rewriter(graph, replaced=_with_shift(graph, group, anchor))(root)
+
+
+def _with_shift(graph: Graph, group: Sequence[Node], shift: Node) -> dict[Node, Node]:
+    return {e: graph.exp(graph.sub(e.args[0], shift)) for e in group}
+
+
+def _largest(graph: Graph, group: Sequence[Node], summed: dict[Node, list[Node]]) -> Node | None:
+    """The largest exponent of a row; None where sums of the group run over different pairs."""
+    places: set[tuple[tuple[Axis, ...], Node]] = {(s.attribute, s.domain) for e in group for s in summed.get(e, ())}
+    if len(places) != 1:
+        return None
+    ((axes, domain),) = places
+    bound = frozenset(axes)
+    found = [graph.reduce("max", axes, e.args[0], domain) if e.axes & bound else e.args[0] for e in group]
+    largest = found[0]
+    for other in found[1:]:
+        largest = graph.map("max", (largest, other), FLOAT)
+    return largest

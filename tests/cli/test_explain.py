@@ -1,0 +1,64 @@
+"""`attnc explain`."""
+
+import pytest
+
+from .conftest import EXAMPLES
+
+SLIDING = EXAMPLES / "sliding.attn"
+
+
+def test_usual_sizes(attnc):
+    found = attnc("explain", EXAMPLES / "causal.attn")
+    assert found.exit_code == 0 and not found.stderr
+    first, *rest = found.stdout.splitlines()
+    assert first.startswith("causal: ") and first.endswith("float32") and "N=1024" in first and "G=8" in first
+    assert [line for line in rest if line and not line.startswith(" ")][1:] == [
+        "forward",
+        "backward",
+        "kept for the backward",
+    ]
+    assert "50.05 % of pairs exist" in found.stdout
+
+
+def test_sizes_parameters_and_dtype(attnc):
+    found = attnc("explain", SLIDING, "--shape", "B=2, H=4,G=2,N=512", "--set", "window=64", "--dtype", "bfloat16")
+    assert found.exit_code == 0
+    first = found.stdout.splitlines()[0]
+    assert all(text in first for text in ("B=2", "H=4", "G=2", "N=512", "bfloat16"))
+    assert "50.10 % of pairs exist" in attnc("explain", SLIDING, "--shape", "N=512").stdout
+    assert "11.73 % of pairs exist" in found.stdout
+
+
+def test_no_keys(attnc):
+    assert attnc("explain", SLIDING, "--shape", "N=0").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--shape", "N"), "error[bad-option]: 'N' in --shape is not of the form NAME=VALUE"),
+        (("--shape", "N=-3"), "error[bad-option]: the size 'N=-3' in --shape is no number from 0 on"),
+        (("--shape", "N=1e3"), "error[bad-option]: the size 'N=1e3' in --shape is no number from 0 on"),
+        (("--shape", "Q=3"), "error[unknown-size]: 'sliding' has no size 'Q'"),
+        (("--shape", "H=3,G=2"), "error[groups-do-not-divide]: "),
+        (("--set", "span=3"), "error[unknown-argument]: 'sliding' has no parameter 'span'"),
+        (("--set", "window=3.5"), "error[wrong-parameter]: '3.5' is no int for 'window'"),
+    ],
+)
+def test_mistakes(attnc, arguments, message):
+    found = attnc("explain", SLIDING, *arguments)
+    assert found.exit_code == 1 and not found.stdout
+    assert found.stderr.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), [("causal=no", 0), ("causal=True", 0), ("causal=maybe", 1), ("kind=b", 0), ("kind=c", 1)]
+)
+def test_conditions_and_modes(attnc, folder, text, code):
+    (folder / "m.attn").write_text(
+        'attention m(causal: bool = True, kind: "a" | "b")\n'
+        "mask j <= i or not causal\n"
+        'score s = q[i] @ k[j] * (1 if kind == "a" else 2)\n'
+    )
+    found = attnc("explain", "m.attn", "--set", text)
+    assert found.exit_code == code, found.output
