@@ -13,7 +13,7 @@ from ..ir.node import FLOAT, walk
 from ..ir.rewrite import Rewriter
 from ..ir.roles import LENGTH, Roles
 from .shifts import unstopped
-from .weights import STILL, Weights
+from .weights import MUL, STILL, Weights, shift
 
 
 def give_shifts(graph: Graph, root: Node, roles: Roles) -> Node:
@@ -50,12 +50,49 @@ def _shifted(graph: Graph, root: Node, group: Sequence[Node], summed: dict[Node,
     if largest is None:
         return root
     imagined = graph.param("#imagined", FLOAT)
-    trial = Rewriter(graph, replaced=_with_shift(graph, group, imagined))(root)
+    moved = Rewriter(graph, replaced=_with_shift(graph, group, imagined))(root)
+    trial = _with_unmoved_terms(graph, moved, imagined)
     weight = Weights(graph, imagined)(trial)
-    if trial is root or weight is None or weight.kind != STILL:
+    if moved is root or weight is None or weight.kind != STILL:
         return root
+    if trial is not moved:  # what stands beside the sum is exp(0) of something: the shift must not fall far below 0
+        largest = graph.map("max", (largest, graph.const(0.0)), FLOAT)
     anchor = graph.stop(graph.map("finite_or", (largest, graph.const(0.0)), FLOAT))
-    return Rewriter(graph, replaced=_with_shift(graph, group, anchor))(root)
+    return Rewriter(graph, replaced={imagined: anchor})(trial)
+
+
+def _with_unmoved_terms(graph: Graph, root: Node, imagined: Node) -> Node:
+    """c + Σ exp(s - m) as exp(-m)·c + Σ exp(s - m): terms beside a sum that moves get its factor."""
+    weights = Weights(graph, imagined)
+    weights(root)
+    replaced = {}
+    for node in sorted(walk(root)):
+        if node.is_sum and weights(node) is None:
+            factor = _common_factor(weights, node)
+            if factor is not None:
+                factor = Rewriter(graph, replaced={shift(graph): imagined})(factor)
+                replaced[node] = _scaled_terms(graph, weights, node, factor)
+    return Rewriter(graph, replaced=replaced)(root) if replaced else root
+
+
+def _common_factor(weights: Weights, node: Node) -> Node | None:
+    """The factor that every moving term of a sum has."""
+    found = [weights(arg) for arg in node.args]
+    moving = {weight for weight in found if weight is None or weight.kind != STILL}
+    if len(moving) != 1:
+        return None
+    (weight,) = moving
+    return weight.by if weight is not None and weight.kind == MUL else None
+
+
+def _scaled_terms(graph: Graph, weights: Weights, node: Node, factor: Node) -> Node:
+    coefficients, constant = node.attribute
+    parts: list[tuple[float, Node]] = [(constant, factor)] if constant else []
+    for coefficient, arg in zip(coefficients, node.args):
+        weight = weights(arg)
+        is_still = weight is not None and weight.kind == STILL
+        parts.append((coefficient, graph.mul(factor, arg) if is_still else arg))
+    return graph.combine(parts)
 
 
 def _with_shift(graph: Graph, group: Sequence[Node], shift: Node) -> dict[Node, Node]:

@@ -93,6 +93,12 @@ class Algebra:
             elif value.is_sum and len(value.args) == 1 and not value.attribute[1] and _folds(_lead(value), exponent):
                 factor *= _number_power(_lead(value), exponent)
                 stack.append((value.args[0], exponent))
+            elif value.is_sum and _content(value) != 1 and _folds(_content(value), exponent):
+                content = _content(value)
+                factor *= _number_power(content, exponent)
+                coefficients, constant = value.attribute
+                terms = {term: c / content for term, c in zip(value.args, coefficients)}
+                stack.append((self._sum_of(terms, constant / content, type), exponent))
             elif value.is_product and _distributes(value, exponent):
                 stack.extend((base, inner * exponent) for base, inner in zip(value.args, value.attribute))
             elif value.kind == "guard" and exponent > 0:
@@ -207,6 +213,13 @@ def _is_log(term: Node) -> bool:
 
 def _lead(node: Node) -> Any:
     return node.attribute[0][0]
+
+
+def _content(value: Node) -> float:
+    """The number that every coefficient of a sum of floats is, but for its sign; 1 where they differ."""
+    coefficients, constant = value.attribute
+    sizes = {abs(c) for c in coefficients} | ({abs(constant)} if constant else set())
+    return sizes.pop() if value.type == FLOAT and len(sizes) == 1 else 1
 
 
 def _folds(number: Any, exponent: Any) -> bool:

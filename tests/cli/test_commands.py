@@ -124,14 +124,7 @@ def on_terminal(folder, *arguments, **variables):
     ours, theirs = pty.openpty()
     command = [sys.executable, "-c", "from attnc.cli import main; main()", *arguments]
     environment = {key: value for key, value in os.environ.items() if key != "NO_COLOR"} | variables
-    child = subprocess.Popen(
-        [sys.executable, "-c", code, *arguments],
-        cwd=folder,
-        stdout=theirs,
-        stderr=theirs,
-        stdin=theirs,
-        env=environment,
-    )
+    child = subprocess.Popen(command, cwd=folder, stdout=theirs, stderr=theirs, stdin=theirs, env=environment)
     os.close(theirs)
     parts = []
     try:

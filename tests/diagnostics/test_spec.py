@@ -1,5 +1,7 @@
 """One folder per code: a spec that parses and is wrong (`.attn`, or `.py` with a function `spec`), and the exact message.
 
+`not-lowered` holds specs that are well-formed and cannot be computed yet: they load, and are refused when computed.
+
 ATTNC_UPDATE_GOLDENS=1 writes the messages anew.
 """
 
@@ -13,7 +15,8 @@ import pytest
 from attnc import mistakes as file_mistakes
 from attnc.diagnostics import AttnError, Mistake
 from attnc.grammar.parser import parse
-from attnc.loading import attention, make_attentions
+from attnc.loading import attention as decorated
+from attnc.loading import make_attentions
 from attnc.lowering import mistakes
 
 HERE = Path(__file__).parent
@@ -28,12 +31,15 @@ def name_of(path):
 def error_of(path):
     with pytest.raises(AttnError) as caught:
         if path.suffix == ".attn":
-            make_attentions(parse(path.read_bytes(), path.name), path.parent)
+            found = make_attentions(parse(path.read_bytes(), path.name), path.parent)
+            assert path.parent.name == "not-lowered", "this spec is not wrong"
+            [attention] = found.values()
+            attention.card()
         else:
             spec = importlib.util.spec_from_file_location(path.stem, path)
             module = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(module)
-            attention(module.spec)
+            decorated(module.spec)
     return caught.value
 
 

@@ -88,6 +88,12 @@ def test_a_renamed_softmax_gives_the_same_source(backward):
     assert normalized(own.source(backward=backward)) == normalized(standard.source(backward=backward))
 
 
+def test_softmax_plus_one_without_a_shift_is_the_prelude_s():
+    own = attention("f", "define f[j](s) = exp(s) / (1 + sum[j](exp(s)))")
+    assert plans(own)[2] == plans(attention("softmax1", ""))[2] == ["bhi", "out"]
+    assert shape(plans(own)[0]) == FORWARD
+
+
 @pytest.mark.parametrize("base", ["exp({x})", "exp2({x} / log(2))"])
 @pytest.mark.parametrize("shift", ["", " - max[j](s)"])
 def test_numbers_of_other_spellings(base, shift):
@@ -100,9 +106,9 @@ def test_numbers_of_other_spellings(base, shift):
     torch.testing.assert_close(spec(q, k, v), truth, rtol=1e-4, atol=1e-4)
 
 
-def test_a_normalization_with_a_number_beside_the_sum_is_not_shift_invariant():
-    """exp(s) / (1 + Σ exp(s)) is not a softmax of s - m: a shift would change it, so none is given."""
-    forward, _, _ = plans(attention("f", "define f[j](s) = exp(s) * exp(s) / (1 + sum[j](exp(s)))"))
+def test_no_shift_is_given_to_what_it_would_change():
+    """exp(s) / (1 + Σ exp(s))² is not one of s - m: a shift would change it, so none is given."""
+    forward, _, _ = plans(attention("f", "define f[j](s) = exp(s) / (1 + sum[j](exp(s))) ** 2"))
     assert all(a.op == "sum" for stage in forward.passes for a in stage.accumulators)
 
 
