@@ -63,8 +63,8 @@ def read_file(path: Path) -> bytes:
     """A file's bytes; AttnError where it cannot be read."""
     try:
         return path.read_bytes()
-    except OSError as error:
-        raise UnreadableFile(str(path), error.strerror or str(error)).error() from None
+    except (OSError, ValueError) as error:
+        raise UnreadableFile(str(path), getattr(error, "strerror", None) or str(error)).error() from None
 
 
 def unwrap(found: dict[str, Attention]) -> Attention | Attentions:

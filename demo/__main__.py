@@ -35,9 +35,7 @@ _PROMPT = "def "
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default="demo_out", show_default=True)
 @click.option("--quick", is_flag=True, help="Tiny sizes: every part, in some seconds.")
-@click.option(
-    "--threads", type=click.IntRange(1), help="Threads of torch and of the kernels; torch's choice otherwise."
-)
+@click.option("--threads", type=click.IntRange(1), help="Threads of torch and kernels; torch's choice otherwise.")
 def main(out: Path, quick: bool, threads: int | None) -> None:
     """Train a small character model with attention from examples/causal.attn and with torch's SDPA, from one seed."""
     if threads:
@@ -105,7 +103,7 @@ class Demo:
         inputs = [torch.zeros(1, 1, 8, self.settings.shape.head_width, requires_grad=True) for _ in range(3)]
         for name, attend in ((CAUSAL, load_example("causal")), (SLIDING, windowed(4))):
             start = time.perf_counter()
-            attend(*inputs).sum().backward()  # type: ignore[no-untyped-call]
+            attend(*inputs).sum().backward()
             took = time.perf_counter() - start
             self.console.print(f"{name}: kernels for forward and backward ready after {took:.1f} s")
 
@@ -161,7 +159,7 @@ class Demo:
             self.console.print(line)
 
     def sample(self, title: str, run: Run) -> None:
-        numbers = run.model.continue_text(encode(_PROMPT), self.settings.sample, temperature=0.6, seed=0)
+        numbers = run.model.continue_text(encode(_PROMPT), self.settings.sample, temperature=0.7, seed=0)
         self.framed(decode(numbers), title)
 
     def framed(self, text: str, title: str) -> None:

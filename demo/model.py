@@ -45,7 +45,8 @@ class Block(nn.Module):
         q, k, v = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         mixed = attend(rotate(q, turn), rotate(k, turn), v)
         x = x + self.merge(mixed.transpose(1, 2).flatten(2))
-        return x + self.narrow(F.gelu(self.widen(self.norm2(x))))
+        widened: Tensor = self.narrow(F.gelu(self.widen(self.norm2(x))))
+        return x + widened
 
 
 class Transformer(nn.Module):

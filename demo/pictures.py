@@ -11,8 +11,10 @@ matplotlib.use("Agg")
 
 import numpy as np
 from matplotlib import pyplot as plt
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from torch import Tensor
 
@@ -29,20 +31,24 @@ def draw_losses(path: Path, sdpa: Sequence[float], causal: Sequence[float], wind
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), width_ratios=(3, 2), layout="constrained")
     steps = np.arange(1, len(sdpa) + 1)
     left.plot(steps, sdpa, color=_FIRST, linewidth=4, alpha=0.45, label="torch SDPA, causal")
-    left.plot(steps, causal, color=_SECOND, linewidth=1.4, label="examples/causal.attn")
+    left.plot(steps, causal, color=_SECOND, linewidth=1.3, label="examples/causal.attn")
     if window:
         later = len(causal) + 1 + np.arange(len(window))
-        left.plot(later, window, color=_THIRD, linewidth=1.4, label="trained on with examples/sliding.attn")
+        left.plot(later, window, color=_THIRD, linewidth=1.3, label="trained on with examples/sliding.attn")
         left.axvline(len(causal) + 0.5, color="grey", linewidth=0.8, linestyle=":")
     left.set(title="Training loss", xlabel="step", ylabel="cross entropy of a character (nats)")
     left.legend(frameon=False)
     difference = np.abs(np.subtract(sdpa, causal))
-    right.semilogy(steps, np.maximum(difference, 1e-9), color=_FIRST, linewidth=1.2)
+    equal = difference == 0
+    right.semilogy(steps[~equal], difference[~equal], "o-", color=_FIRST, markersize=3, linewidth=0.8)
     right.hlines(TOLERANCE, 1, COMPARED, color="#c0392b", linestyle="--")
     text = f"must stay below {TOLERANCE:g}\nfor {COMPARED} steps"
     right.annotate(text, (1, TOLERANCE), (2, -4), textcoords="offset points", va="top", color="#c0392b", fontsize=9)
     right.set(title="How far the two causal runs are apart", xlabel="step", ylabel="difference of losses (nats)")
-    right.set_ylim(top=TOLERANCE * 3)
+    right.set_ylim(1e-8, TOLERANCE * 3)
+    right.set_xlim(0, len(sdpa) + 1)
+    if equal.any():
+        right.text(1, 1.3e-8, f"{equal.sum()} steps without a point: equal to the last bit", fontsize=9, color="grey")
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.2)
@@ -55,8 +61,10 @@ def draw_masks(path: Path, masks: Sequence[tuple[str, Tiles, Tensor]]) -> None:
     figure, places = plt.subplots(1, len(masks), figsize=(5.6 * len(masks), 6.2), layout="constrained", squeeze=False)
     for axes, (title, tiles, mask) in zip(places[0], masks):
         _draw_mask(axes, title, tiles, mask)
-    handles = [Patch(facecolor=_COLOURS[kind], edgecolor="grey", label=_WORDS[kind]) for kind in (FULL, PARTIAL, EMPTY)]
-    handles.append(plt.Line2D([], [], color="black", linewidth=1.2, label="edge of the mask"))
+    handles: list[Artist] = [
+        Patch(facecolor=_COLOURS[kind], edgecolor="grey", label=_WORDS[kind]) for kind in (FULL, PARTIAL, EMPTY)
+    ]
+    handles.append(Line2D([], [], color="black", linewidth=1.2, label="edge of the mask"))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
     figure.savefig(path, dpi=130)
     plt.close(figure)

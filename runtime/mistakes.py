@@ -30,8 +30,9 @@ class MissingInput(CallMistake):
     signature: str
 
     def diagnostic(self) -> Diagnostic:
-        inputs = " and ".join(f"'{text}'" for text in self.declared)
-        title = f"'{self.attention}' needs the input{'' if len(self.declared) == 1 else 's'} {inputs}"
+        *others, last = (f"'{text}'" for text in self.declared)
+        inputs = f"inputs {', '.join(others)} and {last}" if others else f"input {last}"
+        title = f"'{self.attention}' needs the {inputs}"
         return Diagnostic(self.code, title, (), f"it is called as '{self.signature}'")
 
 

@@ -5,7 +5,8 @@ What depends on the arguments (types, axes) shows only in a call.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from attnc.grammar import tree
 
@@ -20,6 +21,7 @@ def check_definitions(
     own: Iterable[tree.Define], definitions: Mapping[str, tree.Define], prelude: Container[str], findings: Findings
 ) -> None:
     """Adds what is wrong in a file's own definitions; `prelude` are the names that they may take over."""
+    calls = {name: list(_calls(define)) for name, define in definitions.items()}
     circular: set[str] = set()
     for define in own:
         known = {axis.id for axis in define.axes} | {formal.name for formal in define.formals}
@@ -31,7 +33,7 @@ def check_definitions(
             known = known | {name.id}
         _check(define.value, define, known, definitions, findings)
         if define.name not in circular:
-            circular |= _refuse_circle(define, definitions, prelude, findings)
+            circular |= _refuse_circle(define, calls, prelude, findings)
 
 
 def _check(
@@ -76,30 +78,38 @@ def _parts(value: object) -> Iterator[object]:
 
 
 def _refuse_circle(
-    define: tree.Define, definitions: Mapping[str, tree.Define], prelude: Container[str], findings: Findings
+    define: tree.Define, calls: Mapping[str, Sequence[tree.Call]], prelude: Container[str], findings: Findings
 ) -> set[str]:
     """A definition must not call itself, through whatever others; gives the definitions of such a circle."""
-    for call in _calls(define):
-        way = _way_back(call.function.id, define.name, definitions)
+    for call in calls[define.name]:
+        way = _way_back(call.function.id, define.name, calls)
         if way is not None:
             findings.add(RecursiveDefinition(call.function.span, define.name, way, define.name in prelude))
             return {define.name, *way}
     return set()
 
 
-def _way_back(start: str, target: str, definitions: Mapping[str, tree.Define]) -> tuple[str, ...] | None:
+def _way_back(start: str, target: str, calls: Mapping[str, Sequence[tree.Call]]) -> tuple[str, ...] | None:
     """The definitions on the way from a called one back to `target`; None where there is no way."""
-    ways: dict[str, tuple[str, ...]] = {start: ()}
-    waiting = [start]
+    reached_from: dict[str, str | None] = {start: None}
+    waiting = deque([start])
     while waiting:
-        name = waiting.pop(0)
+        name = waiting.popleft()
         if name == target:
-            return ways[name]
-        for call in _calls(definitions.get(name)):
-            if call.function.id not in ways:
-                ways[call.function.id] = (*ways[name], name)
+            return _way_to(reached_from[name], reached_from)
+        for call in calls.get(name, ()):
+            if call.function.id not in reached_from:
+                reached_from[call.function.id] = name
                 waiting.append(call.function.id)
     return None
+
+
+def _way_to(name: str | None, reached_from: Mapping[str, str | None]) -> tuple[str, ...]:
+    out: list[str] = []
+    while name is not None:
+        out.append(name)
+        name = reached_from[name]
+    return tuple(reversed(out))
 
 
 def _calls(value: object) -> Iterator[tree.Call]:

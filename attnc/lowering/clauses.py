@@ -171,6 +171,7 @@ def _refuse_empty(scope: Scope, condition: Node, clause: tree.Mask, above: Seque
     span, graph = clause.condition.span, scope.graph
     if is_never_true(condition, graph):
         raise MaskNever(span).error()
+    scope.take_steps(3 * len(above))
     for mask in above:
         if is_never_true(graph.all(mask.condition, condition), graph):
             raise MaskNever(span, Label(mask.span, "this mask keeps the others only")).error()

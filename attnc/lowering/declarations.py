@@ -17,6 +17,7 @@ from .mistakes import (
     BadSize,
     IndexAsSize,
     NeverTrue,
+    NotAnIndex,
     OneCondition,
     OpenRequirement,
     SizeFromTensor,
@@ -226,6 +227,8 @@ def _product_axis(scope: Scope, item: tree.AxisItem, size: tree.ProductSize) -> 
 def _joined_axis(scope: Scope, item: tree.AxisItem, size: tree.JoinedSize) -> None:
     parts: list[Axis] = []
     for part in size.parts:
+        if part.id in (name.id for name in item.names):
+            raise NotAnIndex(part.span, part.id, "only indices can be joined", "the joined index itself").error()
         axis = scope.axis(part.id)
         if axis is None:
             raise scope.not_an_index(part, "only indices can be joined").error()

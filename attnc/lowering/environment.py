@@ -30,6 +30,7 @@ class Environment:
 
     def governing(self, axes: tuple[Axis, ...]) -> list[Node]:
         """Conditions of the masks that a reduction over these axes obeys here."""
+        self.scope.take_steps(len(self.masks))
         bound = frozenset(axes)
         batch = frozenset((self.scope.current("b"),))
         around = bound | self.free | self.enclosing | batch

@@ -55,9 +55,10 @@ def _division(env: Environment, expr: tree.Binary, left: Value, right: Value) ->
 def _power(env: Environment, expr: tree.Binary, left: Value, right: Value) -> Node:
     graph = env.scope.graph
     base, exponent = left.node, right.node
+    if exponent.kind == "const" and base.type == INT == exponent.type:
+        _refuse_huge_power(expr, base, exponent.attribute)
     if exponent.kind == "const" and abs(exponent.attribute) <= _LARGEST_EXPONENT:
         value = exponent.attribute
-        _refuse_huge_power(expr, base, value)
         if base.type != FLOAT and (value < 0 or value != int(value)):
             base = graph.to_float(base)
         return graph.pow(base, value) if value else graph.const(1 if base.type == INT else 1.0)
@@ -67,12 +68,13 @@ def _power(env: Environment, expr: tree.Binary, left: Value, right: Value) -> No
     return graph.map("power", (base, exponent), FLOAT)
 
 
-def _refuse_huge_power(expr: tree.Binary, base: Node, exponent: float) -> None:
-    """Constants are folded, so their powers must fit; a float's power may be infinite, but Python refuses it."""
-    if base.type == INT and exponent > 64 and base.kind != "const":
-        raise NumberTooLarge(expr.span).error()
-    is_small = base.kind != "const" or abs(base.attribute) <= 1 or exponent * math.log2(abs(base.attribute)) <= 64
-    if base.type == INT and not is_small:
+def _refuse_huge_power(expr: tree.Binary, base: Node, exponent: int) -> None:
+    """Constants are folded, so powers of integers must fit; a float's may be infinite."""
+    if base.kind != "const":
+        is_small = exponent <= 64
+    else:
+        is_small = abs(base.attribute) <= 1 or exponent * math.log2(abs(base.attribute)) <= 64
+    if not is_small:
         raise NumberTooLarge(expr.span).error()
 
 

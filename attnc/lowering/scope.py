@@ -13,13 +13,15 @@ from ..ir import Axis, Graph, Node, Tensor
 from .meaning import InputDeclaration, ParameterDeclaration
 from .mistakes import DuplicateName, FunctionAsValue, NotAnIndex, ReplacedSize, UnknownName, spelled
 from .sizes import size_text
-from .value import Poisoned, Value
+from .value import Hopeless, Poisoned, Value
 
 STANDARD_INDICES = {"b": "B", "h": "H", "i": "M", "j": "N", "d": "D", "e": "E"}
 STANDARD_SIZES = ("B", "H", "G", "M", "N", "D", "E")
 DEFAULT_INPUTS = {"q": ("b", "h", "i", "d"), "k": ("b", "G", "j", "d"), "v": ("b", "G", "j", "e")}
 DEFAULT_RESULTS = {"s": "score", "p": "normalize", "out": "aggregate"}
 _INDEX = "an index"
+_MOST_STEPS = 20_000  # a hundred times what any attention known to us takes, and well under a second
+_MOST_NODES = 10_000
 CONSTANTS = {"inf": float("inf"), "pi": 3.141592653589793}
 
 
@@ -82,6 +84,14 @@ class Scope:
     stack: list[str] = field(default_factory=list)
     expansions: int = 0
     steps: int = 0
+
+    def take_steps(self, count: int) -> None:
+        """Counts work that grows with the spec; a spec that takes too much of it is given up."""
+        self.steps += count
+        if self.steps > _MOST_STEPS:
+            raise Hopeless("this spec takes too long to check", f"{_MOST_STEPS} steps")
+        if self.graph.count > _MOST_NODES:
+            raise Hopeless("this spec is too large", f"{_MOST_NODES} operations after its definitions are expanded")
 
     # --- declaring ---------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from ..ir import Axis, Graph, Node, Tensor
 from ..ir.node import walk
 from ..ir.rewrite import Rewriter, substitute
 from ..ir.roles import LENGTH, OUTER, Roles
+from .contexts import push_conditions
 from .levels import Group, Schedule, schedule
 from .passes import PassBuilder
 from .plan import FREE, LOOP, ROW, SCATTER, TILE, Accumulator, Nest, Pass, Plan, Stage, Store
@@ -32,7 +33,8 @@ def make_plan(
 ) -> Plan:
     """A plan for the targets. `both` allows passes that own their rows; `direct` names the tensors whose dtype is the
     compute type, which statistics may be accumulated in."""
-    targets = [replace(t, node=separate_widths(graph, t.node, roles)) for t in targets]
+    nodes = push_conditions(graph, [separate_widths(graph, t.node, roles) for t in targets], roles)
+    targets = [replace(target, node=node) for target, node in zip(targets, nodes)]
     return _Planner(graph, targets, roles, both, direct).run()
 
 

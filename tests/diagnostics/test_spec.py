@@ -1,27 +1,26 @@
-"""One folder per code: a spec that parses and is wrong (`.attn`, or `.py` with a function `spec`), and the exact message.
+"""One folder per code: a spec that parses and is wrong (`.attn`, or `.py` with a function `spec`), and its message.
 
-`not-lowered` holds specs that are well-formed and cannot be computed yet: they load, and are refused when computed.
+`not-lowered` and `no-derivative` hold specs that are well-formed: they load, and are refused when computed.
 
 ATTNC_UPDATE_GOLDENS=1 writes the messages anew.
 """
 
 import importlib.util
-import inspect
-import os
 from pathlib import Path
 
 import pytest
 
-from attnc import mistakes as file_mistakes
-from attnc.diagnostics import AttnError, Mistake
+from attnc.diagnostics import AttnError
 from attnc.grammar.parser import parse
 from attnc.loading import attention as decorated
 from attnc.loading import make_attentions
-from attnc.lowering import mistakes
+
+from .goldens import compare
 
 HERE = Path(__file__).parent
 CASES = sorted(path for path in (HERE / "spec").glob("*/*") if path.suffix in (".attn", ".py"))
 TOGETHER = sorted((HERE / "together").glob("*.attn"))
+WELL_FORMED = ("not-lowered", "no-derivative")
 
 
 def name_of(path):
@@ -32,9 +31,9 @@ def error_of(path):
     with pytest.raises(AttnError) as caught:
         if path.suffix == ".attn":
             found = make_attentions(parse(path.read_bytes(), path.name), path.parent)
-            assert path.parent.name == "not-lowered", "this spec is not wrong"
+            assert path.parent.name in WELL_FORMED, "this spec is not wrong"
             [attention] = found.values()
-            attention.card()
+            attention.derivation().gradient(["q", "k"])
         else:
             spec = importlib.util.spec_from_file_location(path.stem, path)
             module = importlib.util.module_from_spec(spec)
@@ -43,18 +42,11 @@ def error_of(path):
     return caught.value
 
 
-def compare(path, error):
-    golden = path.with_suffix(".txt")
-    if os.environ.get("ATTNC_UPDATE_GOLDENS"):
-        golden.write_text(f"{error}\n", encoding="utf-8")
-    assert f"{error}\n" == golden.read_text(encoding="utf-8")
-
-
 @pytest.mark.parametrize("path", CASES, ids=name_of)
 def test_message(path, monkeypatch):
     monkeypatch.chdir(path.parent)
     error = error_of(path)
-    compare(path, error)
+    compare(path.with_suffix(".txt"), error)
     assert error.code == path.parent.name
     assert len(error.diagnostics) == 1
 
@@ -62,7 +54,7 @@ def test_message(path, monkeypatch):
 @pytest.mark.parametrize("path", TOGETHER, ids=name_of)
 def test_independent_mistakes_come_together(path, monkeypatch):
     monkeypatch.chdir(path.parent)
-    compare(path, error_of(path))
+    compare(path.with_suffix(".txt"), error_of(path))
 
 
 @pytest.mark.parametrize("path", CASES, ids=name_of)
@@ -81,15 +73,3 @@ def test_form(path, monkeypatch):
 def test_no_golden_is_left_over():
     texts = {path.with_suffix("") for folder in ("spec/*", "together") for path in HERE.glob(f"{folder}/*.txt")}
     assert texts == {path.with_suffix("") for path in (*CASES, *TOGETHER)}
-
-
-def test_every_kind_of_mistake_has_a_case():
-    found = {path.parent.name for path in CASES}
-    kinds = {
-        kind.code
-        for module in (mistakes, file_mistakes)
-        for kind in vars(module).values()
-        if inspect.isclass(kind) and issubclass(kind, Mistake) and kind.code
-    }
-    elsewhere = {"unreadable-file", "unknown-attention", "outside-attention"}  # test_files.py
-    assert found == kinds - elsewhere

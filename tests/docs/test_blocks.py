@@ -36,15 +36,17 @@ def load(block, folder):
 
 
 def draw(attention):
-    """Tiny tensors in the order of the call; integers are positions."""
+    """Tiny tensors in the order of the call, and parameters that have no default; integers are positions."""
     card = attention.card()
+    is_one_sequence = any(requirement.text == "M == N" for requirement in card.requirements)
+    sizes = {**SIZES, "M": SIZES["N"]} if is_one_sequence else SIZES
     known = {p.name: p.default if p.default is not None else 2 for p in card.parameters}
     random = torch.Generator().manual_seed(0)
     tensors = []
     for item in card.inputs:
         for size in item.sizes:
             if isinstance(size, str):
-                known.setdefault(size, SIZES.get(size, OTHER_SIZE))
+                known.setdefault(size, sizes.get(size, OTHER_SIZE))
         shape = [int(evaluate(size, known)) for size in item.sizes]
         if item.type == "float":
             tensors.append(torch.randn(shape, generator=random, dtype=torch.float64))

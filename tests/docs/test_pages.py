@@ -48,7 +48,8 @@ def test_every_form_is_named_in_the_readme():
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_paths_and_links_lead_somewhere(page):
     text = page.read_text(encoding="utf-8")
-    links = [link for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text) if "://" not in link]
+    prose = re.sub(r"^```.*?^```$|`[^`\n]+`", "", text, flags=re.MULTILINE | re.DOTALL)
+    links = [link for link in re.findall(r"\]\(([^)#]+)[^)]*\)", prose) if "://" not in link]
     paths = [code for code in code_in(text) if re.fullmatch(r"[\w.-]+(/[\w.*-]+)+/?", code)]
     missing = [link for link in links if not (page.parent / link).exists()]
     missing += [path for path in paths if not path.startswith("benchmarks/results") and not list(ROOT.glob(path.rstrip("/")))]

@@ -1,18 +1,13 @@
-"""The examples, the oracle of each, and what they are given."""
+"""The examples: the oracle of each, and what it is given."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
 
-import attnc
-
 from . import oracles
-
-FOLDER = Path(__file__).parents[2] / "examples"
+from .judge import Trial
 
 
 def normal(random, shape):
@@ -58,6 +53,7 @@ class Example:
         return "M" in self.axes["q"]
 
 
+ODD = {"B": 2, "H": 6, "G": 2, "M": 37, "N": 53, "D": 16, "E": 10}
 SELF = "q[BHND] k[BGND] v[BGNE]"
 CROSS = "q[BHMD] k[BGND] v[BGNE]"
 EXAMPLES = [
@@ -87,14 +83,6 @@ EXAMPLES = [
 BY_NAME = {example.name: example for example in EXAMPLES}
 
 
-@cache
-def load(name):
-    """The attention of an example."""
-    example = BY_NAME[name]
-    found = attnc.load(FOLDER / f"{example.file or name}.attn")
-    return found[name] if example.file else found
-
-
 def draw(example, sizes, dtype, seed=0):
     """The example's inputs by name. Whatever the dtype, they are numbers that float32 holds."""
     random = torch.Generator().manual_seed(seed)
@@ -107,30 +95,7 @@ def draw(example, sizes, dtype, seed=0):
     return inputs
 
 
-def differentiate(function, inputs, parameters, dtype=None, wanted=None, seed=1):
-    """Results of a call and gradients of the floating inputs, all by name, for results weighted at random. Inputs are
-    taken in `dtype` if it is given; what is asked for with `wanted` is all that is differentiated."""
-    given = {name: t.detach() if t.is_floating_point() else t for name, t in inputs.items()}
-    if dtype is not None:
-        given = {name: t.to(dtype) if t.is_floating_point() else t for name, t in given.items()}
-    floats = [name for name, t in given.items() if t.is_floating_point() and (wanted is None or name in wanted)]
-    for name in floats:
-        given[name].requires_grad_()
-    results = function(*given.values(), **parameters)
-    results = results if isinstance(results, tuple) else (results,)
-    random = torch.Generator().manual_seed(seed)
-    narrow = inputs["q"].dtype
-    weights = [torch.randn(r.shape, generator=random).to(narrow).to(r.dtype) for r in results]
-    gradients = torch.autograd.grad(results, [given[name] for name in floats], weights)
-    found = {f"result {n}": result.detach() for n, result in enumerate(results)}
-    return found | {f"gradient of {name}": gradient for name, gradient in zip(floats, gradients)}
-
-
-def call(name, inputs, parameters, **options):
-    """The compiled attention through `differentiate`; memory that it does not fill holds NaN."""
-    before = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(True)
-    try:
-        return differentiate(load(name), inputs, parameters, **options)
-    finally:
-        torch.use_deterministic_algorithms(before)
+def trials(example, sizes, dtype, count=4, **parameters):
+    """Draws of an example, to be judged together."""
+    given = {**example.parameters, **parameters}
+    return [Trial(example.oracle, draw(example, sizes, dtype, seed), given) for seed in range(count)]

@@ -6,6 +6,7 @@ same text is the truth in float64 and what eager code loses in a narrower dtype.
 
 import math
 
+import numpy as np
 import torch
 
 
@@ -51,11 +52,12 @@ def with_sink(s, z, seen):
 
 
 def turned(x, base):
-    """Rotary positions: the pair (x_d, x_{d + R}) turns by position * base ** (-d / R), R pairs in all."""
+    """Rotary positions: the pair (x_d, x_{d + R}) turns by position * base ** (-d / R), R pairs in all. The paper pairs
+    neighbours, which is the same up to the order of features. Angles are constants, in float32 at least."""
     half = x.shape[-1] // 2
-    wide = torch.promote_types(x.dtype, torch.float32)
-    angles = torch.arange(x.shape[-2], dtype=wide)[:, None] * base ** (-torch.arange(half, dtype=wide) / half)
-    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+    wide = np.float64 if x.dtype == torch.float64 else np.float32
+    angles = np.arange(x.shape[-2], dtype=wide)[:, None] * wide(base) ** (-np.arange(half, dtype=wide) / wide(half))
+    cos, sin = torch.tensor(np.cos(angles)).to(x.dtype), torch.tensor(np.sin(angles)).to(x.dtype)
     first, second = x[..., :half], x[..., half:]
     return torch.cat([first * cos - second * sin, second * cos + first * sin], -1)
 
@@ -116,7 +118,7 @@ def t5_bucket(relative, both_ways, buckets, far):
     else:
         distance = (-relative).clamp(min=0)
     exact = buckets // 2
-    large = [exact] * (int(distance.max()) + 1)
+    large = [exact] * (max(distance.flatten().tolist(), default=0) + 1)
     for n in range(exact, len(large)):
         steps = buckets - exact
         large[n] = max(exact + t for t in range(steps) if n**steps * exact**t >= far**t * exact**steps)

@@ -6,7 +6,7 @@ from torch.nn.functional import pad
 
 from .conftest import B, D, E, G, H, M, N, heads, same, scores
 
-I = torch.arange(M)[:, None]
+I = torch.arange(M)[:, None]  # noqa: E741
 J = torch.arange(N)[None, :]
 
 
@@ -32,7 +32,7 @@ def test_a_head_axis_may_be_left_out(meaning, qkv, make, read):
 
 @pytest.mark.parametrize("read", ["bias[i, j]", "bias[h, i, j]", "bias[b, h, i, j]"])
 def test_batch_and_heads_may_be_left_out(meaning, qkv, make, read):
-    q, k, v = qkv
+    _, _, v = qkv
     bias = make(B, H, M, N)
     same(meaning(f"attention a input bias[B, H, M, N] score s = {read}", bias=bias, v=v), attend(bias, v))
 

@@ -122,7 +122,7 @@ def test_rows_of_minus_infinity_have_weights_zero(meaning, qkv):
 
 
 def test_a_normalization_of_the_user_is_zero_there_too(meaning, one):
-    q, k, v = one
+    q, k, _ = one
     text = """
     define    mine[j](s) = e / sum[j](e) with m = max[j](s), e = exp2(s - m)
     attention a
@@ -136,7 +136,7 @@ def test_a_normalization_of_the_user_is_zero_there_too(meaning, one):
 
 
 def test_score_keeps_its_value_and_normalize_is_zero_at_excluded_tuples(meaning, one):
-    q, k, v = one
+    q, k, _ = one
     text = """
     attention a
     axis      i, j: N

@@ -207,7 +207,8 @@ def test_names_of_a_definition_are_its_own(meaning, make):
 
 def test_defaults_of_formals(meaning, make):
     x = make(N)
-    text = "define lift(x, by = 2 * pi, times = 1) = (x + by) * times attention a input x[N] output y[j] = lift(x[j], times=3)"
+    text = "define lift(x, by = 2 * pi, times = 1) = (x + by) * times "
+    text += "attention a input x[N] output y[j] = lift(x[j], times=3)"
     same(meaning(text, x), (x + 2 * torch.pi) * 3)
 
 

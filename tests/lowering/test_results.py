@@ -6,7 +6,7 @@ import torch
 import attnc
 from attnc.diagnostics import AttnError
 
-from .conftest import B, D, E, G, H, M, N, heads, same, scores
+from .conftest import B, D, E, G, H, N, heads, same, scores
 
 LOWER = torch.ones(N, N, dtype=torch.bool).tril()
 
@@ -18,7 +18,8 @@ def test_the_axes_of_a_result(meaning, make):
     attention a
     input     x[B, N, D], w[H]
     axis      j: N, d: D
-    output    a[j] = x[j], b[d, j] = x[j, d], c[j] = w[h] * x[j], e[j, h] = w[h] * x[j, 0], f = w, g[j, b] = x[j, 0], n[j] = j
+    output    a[j] = x[j], b[d, j] = x[j, d], c[j] = w[h] * x[j], e[j, h] = w[h] * x[j, 0], f = w
+    output    g[j, b] = x[j, 0], n[j] = j
     """
     found = meaning(text, x, w)
     same(found.a, x), same(found.b, x.mT), same(found.c, w[None, :, None, None] * x[:, None])
@@ -131,10 +132,12 @@ NOT_LOWERED = {
     "'root'": "normalize p = sparsemax[j](s)",
     "'uniform'": "let u = uniform[b, h, i, j](3) normalize p = dropout(softmax[j](s), u, 0.5)",
     "a let that reads itself": "let state[i] = 0.5 * state[i - 1] + norm(q[i]) score t = q[i] @ k[j] + state[i]",
-    "a product axis": "axis y, z: {r: 4, c: 4} input f[16] let g[y] = f[y(y.r + 1, y.c)] score t = q[i] @ k[j] + sum[y](g[y])",
+    "a product axis": "axis y, z: {r: 4, c: 4} input f[16] let g[y] = f[y(y.r + 1, y.c)] "
+    "score t = q[i] @ k[j] + sum[y](g[y])",
     "a joined axis": "axis n: 4, u: j | n input z[4] let w[i, u] = softmax[u](join[u](s, z[n])) normalize p = w[i, j]",
     "a ragged axis": "input size_of[M]: int axis n: size_of[i] score t = q[i] @ k[j] + sum[n](n)",
-    "'solve'": "input A[D, D] axis c: D let z[d] = solve[d, c](A[d, c], w[d]) input w[D] score t = q[i] @ k[j] + sum[d](z[d])",
+    "'solve'": "input A[D, D] axis c: D let z[d] = solve[d, c](A[d, c], w[d]) input w[D] "
+    "score t = q[i] @ k[j] + sum[d](z[d])",
     "mixing heads of pairwise values": "axis f: H let t[f, i, j] = q[f, i] @ k[f, j] score s2 = sum[f](t[f, i, j])",
     "a contraction over a length that keeps two feature axes": "let kv[d, e] = sum[j](k[j, d] * v[j, e]) "
     "aggregate out[i, e] = sum[d](q[i, d] * kv[d, e])",

@@ -140,7 +140,8 @@ def test_reductions_without_a_bracket_run_over_the_vector(meaning, make):
 
 def test_a_condition_in_the_bracket(meaning, make):
     x = make(B, N)
-    text = "attention a input x[B, N] axis i, j: N output y[i] = sum[j: j <= i and x[j] > 0](x[j]), n[i] = sum[j: j < i](1)"
+    text = "attention a input x[B, N] axis i, j: N "
+    text += "output y[i] = sum[j: j <= i and x[j] > 0](x[j]), n[i] = sum[j: j < i](1)"
     found = meaning(text, x)
     same(found.y, x.clamp(min=0).cumsum(-1))
     same(found.n, torch.arange(N).expand(B, N))

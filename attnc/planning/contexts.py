@@ -1,0 +1,64 @@
+"""Conditions that hold wherever a statistic is read go into its domain, so that tiles which they empty are left out.
+
+Σ_i under a condition on j stands outside of the sum in normal form; as a statistic of the rows j it needs no tile of
+rows that the condition leaves out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..ir import Graph, Node
+from ..ir.logic import conjuncts
+from ..ir.node import FLOAT, reachable, walk
+from ..ir.rewrite import Rewriter
+from ..ir.roles import LENGTH, Roles
+from .statistics import is_statistic, scattered_axes
+
+Conditions = frozenset[Node]
+
+
+def push_conditions(graph: Graph, roots: Sequence[Node], roles: Roles) -> list[Node]:
+    """The roots with every statistic's domain narrowed to where it is read, as far as tiles can tell."""
+    contexts = _contexts(roots)
+    replaced: dict[Node, Node] = {}
+    for node in reachable(list(roots)):
+        if is_statistic(node, roles):
+            kept = node.axes - scattered_axes(node)
+            useful = sorted(c for c in contexts[node] if c.axes and c.axes <= kept and _is_told_by_tiles(c, roles))
+            if useful:
+                inner = Rewriter(graph, replaced=dict(replaced))
+                args = (inner(node.body), graph.all(inner(node.domain), *useful))
+                replaced[node] = graph.reduce_as_is(node.op, node.attribute, *args)
+    return Rewriter(graph, replaced=replaced).all(list(roots)) if replaced else list(roots)
+
+
+def _contexts(roots: Sequence[Node]) -> dict[Node, Conditions]:
+    """For each node what holds at every place that reads it."""
+    found: dict[Node, Conditions] = {root: frozenset() for root in roots}
+    for node in sorted(reachable(list(roots)), reverse=True):
+        here = found[node]
+        for place, arg in enumerate(node.args):
+            there = _below(node, place, here)
+            found[arg] = found[arg] & there if arg in found else there
+    return found
+
+
+def _below(node: Node, place: int, here: Conditions) -> Conditions:
+    """What holds where an operand of a node is read."""
+    if node.kind == "guard":
+        return here | frozenset(conjuncts(node.args[0])) if place == 1 else here
+    if node.kind == "at":
+        return here if place else frozenset()
+    if node.kind == "reduce":
+        bound = frozenset(node.attribute)
+        outside = frozenset(c for c in here if not c.axes & bound)
+        return outside | frozenset(conjuncts(node.domain)) if place == 0 else outside
+    return here
+
+
+def _is_told_by_tiles(condition: Node, roles: Roles) -> bool:
+    """Of integers alone, none of them read at a position."""
+    return all(
+        node.type != FLOAT and (node.kind != "read" or not roles.axes(node.axes, LENGTH)) for node in walk(condition)
+    )

@@ -1,0 +1,238 @@
+"""What was measured -> one Markdown page and one JSON file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import frontend, memory, overhead, startup, variants
+from .compare import EAGER, FLEX, OURS, SDPA, Row
+from .timing import Ratio
+from .variants import Variant
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Something promised: the value, what it must not exceed (or reach, if `is_least`), and how it was measured."""
+
+    name: str
+    value: float
+    limit: float
+    unit: str
+    method: str
+    is_least: bool = False
+
+    @property
+    def is_met(self) -> bool:
+        return self.value >= self.limit if self.is_least else self.value <= self.limit
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "value": self.value, "goal": self._goal, "met": self.is_met, "method": self.method}
+
+    @property
+    def _goal(self) -> str:
+        return f"{'≥' if self.is_least else '≤'} {self.limit:g}{self.unit}"
+
+    def cells(self) -> list[str]:
+        return [self.name, f"{self.value:.3g}{self.unit}", self._goal, "yes" if self.is_met else "**no**", self.method]
+
+
+@dataclass
+class Findings:
+    """Everything that a run has measured; parts are filled as they are done."""
+
+    machine: dict[str, Any]
+    quick: bool
+    rows: list[Row] = field(default_factory=list)
+    variants: list[Variant] = field(default_factory=list)
+    memory: dict[str, Any] = field(default_factory=dict)
+    frontend: dict[str, Any] = field(default_factory=dict)
+    startup: dict[str, Any] = field(default_factory=dict)
+    overhead: dict[str, float] = field(default_factory=dict)
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Adds rows of the table, with their share of the machine's peak where that is known and of their dtype."""
+        peak = self.machine["multiply-add peak, GFLOP/s"]
+        for row in rows:
+            if peak is not None and row.products is not None and row.dtype == "float32":
+                row.peak_share = row.products / (peak * 1e6 * row.milliseconds[OURS])
+            self.rows.append(row)
+
+    def goals(self) -> list[Goal]:
+        return [*self._variant_goals(), *self._other_goals()]
+
+    def _variant_goals(self) -> list[Goal]:
+        found = []
+        for one in self.variants:
+            where = f"N={one.sizes['N']}, {one.direction}"
+            if one.over == "causal":
+                method = "causal's time over the window's"
+                found.append(
+                    Goal(f"{one.under}, {where}", one.ratio.median, variants.GOAL_WINDOW, "×", method, is_least=True)
+                )
+            else:
+                method = "its time over plain causal attention's"
+                found.append(Goal(f"{one.over}, {where}", one.ratio.median, variants.GOAL_COST, "×", method))
+        return found
+
+    def _other_goals(self) -> list[Goal]:
+        share = self.memory["inputs and growth as a multiple of inputs, outputs and gradients"]["attnc"]
+        slowest = max(self.frontend, key=lambda name: self.frontend[name]["planned"])
+        cached = max(self.startup, key=lambda name: self.startup[name]["cached"]["call"])
+        n = self.memory["sizes"]["N"]
+        return [
+            Goal(f"memory, N={n}, forward + backward", share, memory.GOAL, "×", _METHODS["memory"]),
+            Goal(
+                f"text to plan ({slowest})",
+                self.frontend[slowest]["planned"],
+                frontend.GOAL,
+                " ms",
+                _METHODS["frontend"],
+            ),
+            Goal(
+                f"first call, cached ({cached})",
+                self.startup[cached]["cached"]["call"],
+                startup.GOAL,
+                " ms",
+                _METHODS["startup"],
+            ),
+            Goal("overhead of a call", self.overhead["overhead"], overhead.GOAL, " µs", _METHODS["overhead"]),
+            Goal(
+                "overhead with gradients",
+                self.overhead["overhead with gradients"],
+                overhead.GOAL_WITH_GRADIENTS,
+                " µs",
+                "the same where the call records for a backward",
+            ),
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "machine": self.machine,
+            "quick": self.quick,
+            "goals": [goal.to_json() for goal in self.goals()],
+            "peers": [row.to_json() for row in self.rows],
+            "variants": [variant.to_json() for variant in self.variants],
+            "memory": self.memory,
+            "front end, ms": self.frontend,
+            "first call, ms": self.startup,
+            "overhead, µs": self.overhead,
+        }
+
+
+_METHODS = {
+    "memory": "growth of the resident peak in a fresh process, inputs included, over inputs + outputs + gradients",
+    "frontend": "first text of a process, after imports, to the plans of forward and backward",
+    "startup": "fresh process, from the call to its result; imports and load are listed below",
+    "overhead": "a call with one query and key, less the bare ctypes call of its kernel",
+}
+
+
+def write(findings: Findings, folder: Path) -> list[Path]:
+    """Writes cpu.md and cpu.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    page, data = folder / "cpu.md", folder / "cpu.json"
+    page.write_text(markdown(findings), encoding="utf-8")
+    data.write_text(json.dumps(findings.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return [page, data]
+
+
+def markdown(findings: Findings) -> str:
+    parts = [
+        "# Attention on the CPU: attnc beside torch",
+        "Written by `make bench`: everything on this page was measured in one run, peers in turns with attnc.",
+        _machine(findings.machine),
+        "## Peers",
+        _PEERS,
+        _peer_table(findings.rows),
+        "## Goals",
+        _table(("what", "measured", "goal", "met", "how"), [goal.cells() for goal in findings.goals()]),
+        "## attnc beside itself",
+        _variant_table(findings.variants),
+        "## Memory",
+        _memory(findings.memory),
+        "## From text to result",
+        _startup(findings),
+        "## Overhead of a call",
+        _table(("what", "µs"), [[name, f"{value:.1f}"] for name, value in findings.overhead.items()]),
+    ]
+    if findings.quick:
+        parts.insert(1, "**Made with --quick: tiny sizes, so these numbers mean nothing.**")
+    return "\n\n".join(parts) + "\n"
+
+
+_PEERS = """\
+A cell says how many times longer a peer takes than attnc: the median of the rounds' ratios and, in brackets, the least
+and the greatest. Above 1, attnc is faster. Before anything is timed, all results and gradients of a row are compared.
+Boolean masks and FlexAttention's block masks and compilation are not timed; learned biases are made in every call.
+SDPA is `scaled_dot_product_attention` (`is_causal`, or a dense mask or bias where it needs one), FlexAttention is
+compiled with `torch.compile`, eager is plain torch. Share of peak: products of the pairs that exist (forward 2, with
+backward 7 products of D features each) over the measured peak of multiply-adds."""
+
+
+def _machine(machine: dict[str, Any]) -> str:
+    cells = [[name, ", ".join(value) if isinstance(value, list) else str(value)] for name, value in machine.items()]
+    return _table(("machine", ""), cells)
+
+
+def _peer_table(rows: Sequence[Row]) -> str:
+    names = ("attention", "B, H, N, D", "dtype", "direction", "attnc, ms", "of peak", SDPA, FLEX, EAGER, "rounds")
+    cells = []
+    for row in rows:
+        sizes = ", ".join(str(value) for value in row.sizes.values())
+        peers = [_peer(row, name) for name in (SDPA, FLEX, EAGER)]
+        share = "" if row.peak_share is None else f"{100 * row.peak_share:.0f} %"
+        ours = f"{row.milliseconds[OURS]:.1f}"
+        cells.append([row.mechanism, sizes, row.dtype, row.direction, ours, share, *peers, str(row.rounds)])
+    return _table(names, cells)
+
+
+def _peer(row: Row, name: str) -> str:
+    return str(row.ratios[name]) if name in row.ratios else f"— {row.reasons.get(name, '')}"
+
+
+def _variant_table(found: Sequence[Variant]) -> str:
+    rows = []
+    for one in found:
+        times = ", ".join(f"{name} {value:.1f} ms" for name, value in one.milliseconds.items())
+        rows.append([f"{one.over} / {one.under}", str(one.sizes["N"]), one.direction, str(one.ratio), times])
+    return _table(("ratio of times", "N", "direction", "median (least..greatest)", "median times"), rows)
+
+
+def _memory(found: dict[str, Any]) -> str:
+    sizes = ", ".join(f"{name}={value}" for name, value in found["sizes"].items())
+    text = (
+        f"Causal, float32, {sizes}, forward and backward in a fresh process after a small warm-up. The inputs take"
+        f" {found['inputs, MiB']:.0f} MiB, and together with outputs and gradients"
+        f" {found['inputs, outputs and gradients, MiB']:.0f} MiB. The gradient of the result is given and not counted."
+    )
+    rows = []
+    for who, grown in found["growth over the inputs, MiB"].items():
+        with_inputs = found["inputs and growth as a multiple of inputs, outputs and gradients"][who]
+        without = found["growth as a multiple of inputs, outputs and gradients"][who]
+        rows.append([who, f"{grown:.0f}", f"{with_inputs:.2f}", f"{without:.2f}", f"{found['seconds'][who]:.1f}"])
+    names = ("", "growth of the peak, MiB", "(inputs + growth) / all tensors", "growth / all tensors", "seconds")
+    return text + "\n\n" + _table(names, rows)
+
+
+def _startup(findings: Findings) -> str:
+    first = [[name, *(f"{value:.0f}" for value in stages.values())] for name, stages in findings.frontend.items()]
+    plans = _table(("front end, ms", "text checked", "plans made", "plans made, second time in the process"), first)
+    rows = []
+    for name, both in findings.startup.items():
+        for state, parts in both.items():
+            rows.append([f"{name}, {state}", *(f"{value:.0f}" for value in parts.values())])
+    parts = next(iter(findings.startup.values()))["cold"]
+    calls = _table(("first call, ms", *parts), rows)
+    return plans + "\n\n" + calls
+
+
+def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [names, ["---"] * len(names), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+__all__ = ["Findings", "Goal", "Ratio", "markdown", "write"]

@@ -1,0 +1,157 @@
+"""Mistakes in calls: one clear message each, before a kernel is even looked for.
+
+ATTNC_UPDATE_GOLDENS=1 writes the messages anew.
+"""
+
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+
+import attnc
+from attnc.runtime import cache, calls, toolchain
+
+from .goldens import compare
+from .wrong_calls import (
+    CASES,
+    NEED_KERNELS,
+    SLIDING,
+    WEIGHTS,
+    B,
+    D,
+    E,
+    G,
+    H,
+    N,
+    documents,
+    numbers,
+    parents,
+    sliding,
+    tree,
+)
+
+HERE = Path(__file__).parent / "calls"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_message(case, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("a kernel was asked for")
+
+    code = case.split("/")[0]
+    if code not in NEED_KERNELS:
+        monkeypatch.setattr(calls, "load_kernel", refuse)
+    with pytest.raises(attnc.AttnError) as caught, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own, about sparse and nested tensors
+        CASES[case]()
+    assert caught.value.code == code
+    assert len(caught.value.diagnostics) == 1
+    compare(HERE / f"{case}.txt", caught.value)
+
+
+def test_no_golden_is_left_over():
+    assert {path.relative_to(HERE).with_suffix("").as_posix() for path in HERE.glob("*/*.txt")} == set(CASES)
+
+
+def test_independent_mistakes_come_together():
+    with pytest.raises(attnc.AttnError) as caught:
+        sliding(slope=..., windw=3, cap=None)
+    assert [found.code for found in caught.value.diagnostics] == [
+        "missing-input",
+        "wrong-parameter",
+        "unknown-argument",
+    ]
+    with pytest.raises(attnc.AttnError) as caught:
+        sliding(slope=numbers(H, 1), doc=documents().float(), keep=None)
+    assert [found.code for found in caught.value.diagnostics] == ["wrong-rank", "wrong-dtype", "not-a-tensor"]
+
+
+def test_what_is_right_is_not_refused():
+    """Mixed dtypes are promoted; numpy's numbers are numbers; any strides; a float parameter takes an int."""
+    import numpy
+
+    q, k, v = numbers(B, H, N, D), numbers(B, G, N, D).double(), numbers(B, N, G, E).bfloat16().transpose(1, 2)
+    out = sliding(
+        q=q, k=k, v=v, slope=numbers(1).half().expand(H), doc=documents().byte(), window=numpy.int64(3), cap=7
+    )
+    assert out.dtype == torch.float64 and out.shape == (B, H, N, E)
+    assert sliding(cap=numpy.float32(9.0), window=1 << 40).dtype == torch.float32
+    assert tree(parents(), numbers(H)).shape == (B, H, N, E)
+
+
+def test_a_requirement_on_tensors_is_checked_at_every_call():
+    tree(parents(), numbers(H))
+    with pytest.raises(attnc.AttnError, match="requirement-fails"):
+        tree(parents(last=0), numbers(H))
+
+
+def test_a_file_is_shown_with_its_own_lines(tmp_path):
+    """Also where the spec comes from the cache, which keeps no comments."""
+    path = tmp_path / "causal.attn"
+    path.write_text("# one\n# two\nattention causal(cap: float)\nscore s = cap * (q[i] @ k[j])\n")
+    for _ in range(2):
+        with pytest.raises(attnc.AttnError) as caught:
+            attnc.load(path)(cap="3")
+        assert f"{path}:3:18\n" in str(caught.value)
+
+
+def test_a_changed_file_is_not_shown(tmp_path):
+    path = tmp_path / "causal.attn"
+    path.write_text("# one\nattention causal(cap: float)\nscore s = cap * (q[i] @ k[j])\n")
+    attnc.load(path)
+    attention = attnc.load(path)
+    path.write_text("attention other\n")
+    with pytest.raises(attnc.AttnError) as caught:
+        attention(cap="3")
+    assert "<causal>:1:18\n" in str(caught.value)
+
+
+@pytest.fixture
+def no_compiler(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("ATTNC_CACHE_DIR", str(tmp_path))
+    for name in ("CXX", "ATTNC_CXX"):
+        monkeypatch.delenv(name, raising=False)
+    toolchain.compiler.cache_clear()
+    cache.folder.cache_clear()
+    yield
+    monkeypatch.undo()
+    toolchain.compiler.cache_clear()
+    cache.folder.cache_clear()
+
+
+def test_no_compiler(no_compiler):
+    attention = attnc.loads("attention lonely\nscore s = q[i] @ k[j]\n")
+    tensors = numbers(1, 1, 3, 2), numbers(1, 1, 4, 2), numbers(1, 1, 4, 5)
+    with pytest.raises(attnc.AttnError) as caught:
+        attention(*tensors)
+    compare(HERE.parent / "no_compiler.txt", caught.value)
+    with pytest.raises(attnc.AttnError, match="wrong-rank"):
+        attention(*tensors[:2], numbers(3))
+    attnc.allow_reference()
+    try:
+        assert attention(*tensors).shape == (1, 1, 3, 5)
+        with pytest.raises(attnc.AttnError, match="wrong-rank"):
+            attention(*tensors[:2], numbers(3))
+    finally:
+        attnc.allow_reference(False)
+    with pytest.raises(attnc.AttnError, match="no-compiler"):
+        attention(*tensors)
+
+
+def test_a_compiler_that_fails(no_compiler, monkeypatch, tmp_path):
+    """A fault of attnc or the compiler, and said so."""
+    broken = tmp_path / "broken"
+    broken.write_text("#!/bin/sh\necho 'kernel.cpp:1: no' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("ATTNC_CXX", str(broken))
+    with pytest.raises(attnc.AttnError) as caught:
+        attnc.loads("attention lonely\n")(*(numbers(1, 1, 3, 2),) * 3)
+    compare(HERE.parent / "compiler_failed.txt", str(caught.value).replace(str(tmp_path), "/tools"))
+
+
+def test_the_dense_meaning_refuses_the_same():
+    for attention in (WEIGHTS, SLIDING):
+        with pytest.raises(attnc.AttnError, match="not-a-tensor"):
+            attention.reference(*[3] * len(attention.card().inputs))
