@@ -168,9 +168,9 @@ class Demo:
     # --- what it costs, and why --------------------------------------------------------------------------------
 
     def cost(self, runs: Sequence[Run]) -> None:
-        threads, shape = torch.get_num_threads(), self.settings.shape
-        names = {runs[0].name: "sdpa", runs[1].name: "causal"}
-        grown = {name: memory.measure(short, shape, threads) for name, short in names.items()}
+        names = dict(zip((run.name for run in runs), ("sdpa", "causal", "sliding")))
+        found = memory.measure(list(names.values()), self.settings.shape, torch.get_num_threads())
+        grown = {name: found[short] for name, short in names.items()}
         self.console.print(cost_table(runs, grown))
         self.console.print("Memory is what a fresh process grows by in three steps: activations, gradients, optimizer.")
 

@@ -1,6 +1,6 @@
 """The most memory that training takes with one attention, measured in a process that does nothing else.
 
-`python -m demo.memory sdpa|causal LAYERS HEADS BATCH LENGTH THREADS` prints bytes: the most that was resident during
+`python -m demo.memory sdpa|causal|sliding LAYERS HEADS BATCH LENGTH THREADS` prints bytes: the most that was resident during
 three training steps, less what was resident before the first (model made, kernels compiled and loaded).
 """
 
@@ -9,7 +9,10 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+import click
 
 from .model import Shape
 
@@ -17,12 +20,20 @@ _STEPS = 3
 _ROOT = Path(__file__).resolve().parent.parent
 
 
-def measure(name: str, shape: Shape, threads: int) -> int:
-    """Bytes by which training with this attention grows a fresh process."""
+def measure(names: Sequence[str], shape: Shape, threads: int) -> dict[str, int]:
+    """Bytes by which training with each of these attentions grows a fresh process; the processes run side by side."""
     numbers = [str(number) for number in (shape.layers, shape.heads, shape.batch, shape.length, threads)]
-    command = [sys.executable, "-m", "demo.memory", name, *numbers]
-    done = subprocess.run(command, cwd=_ROOT, check=True, stdout=subprocess.PIPE, text=True)
-    return int(done.stdout)
+    running = {}
+    for name in names:
+        command = [sys.executable, "-m", "demo.memory", name, *numbers]
+        running[name] = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True)
+    found = {}
+    for name, process in running.items():
+        output, _ = process.communicate()
+        if process.returncode != 0:
+            raise click.ClickException(f"the process that measures the memory of '{name}' failed")
+        found[name] = int(output)
+    return found
 
 
 def _resident() -> tuple[int, int]:

@@ -23,12 +23,11 @@ def loss_table(sdpa: Sequence[float], causal: Sequence[float]) -> Table:
     return table
 
 
-def cost_table(runs: Sequence[Run], memory: Mapping[str, int | None]) -> Table:
+def cost_table(runs: Sequence[Run], memory: Mapping[str, int]) -> Table:
     """Time of a step and the memory that training takes, of every run."""
     table = _table("Cost of training", ("attention", "median time per step", "memory at most", "last loss"))
     for run in runs:
-        bytes_ = memory.get(run.name)
-        took = "" if bytes_ is None else f"{bytes_ / 2**20:.0f} MiB"
+        took = f"{memory[run.name] / 2**20:.0f} MiB"
         table.add_row(run.name, f"{1000 * run.median_seconds():.0f} ms", took, f"{run.losses[-1]:.3f}")
     return table
 

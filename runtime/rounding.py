@@ -85,13 +85,16 @@ class Spread:
         return total.sqrt()
 
     def _own(self, node: Node, value: Array) -> Array:
-        """What the operation itself adds: of a sum, half a unit of its largest term."""
+        """What the operation itself adds: half a unit of its result, or of a larger number that it goes through."""
         if node.op in ("where", "max", "min", "finite_or", "relu", "to_float", "abs"):
             return torch.zeros_like(value)
         size = value.abs()
         if node.is_sum:
             for coefficient, arg in zip(node.attribute[0], node.args):
                 size = torch.maximum(size, (abs(coefficient) * self.values.aligned(arg, node.axes)).abs())
+        if node.op in ("logaddexp", "mod"):
+            for arg in node.args:
+                size = torch.maximum(size, self.values.aligned(arg, node.axes).abs())
         return (self.unit * size.nan_to_num(nan=0.0, posinf=0.0)) ** 2
 
     def _partials(self, node: Node) -> list[Node | float | None]:

@@ -125,7 +125,7 @@ class _Lowering:
         span = clause.name_span
         if clause.role != "let":
             if clause.role in scope.roles:
-                first = scope.lets[scope.roles[clause.role]].span
+                first = scope.declared[scope.roles[clause.role]][0]
                 raise DuplicateClause(span, clause.role, first).error()
             scope.roles[clause.role] = clause.name
         scope.declare(clause.name, span, "a result" if clause.role == "aggregate" else "a let")

@@ -60,10 +60,19 @@ static inline int64_t shift_left(int64_t a, int64_t n) {
   return n > 63 ? 0 : (int64_t)((uint64_t)a << (n < 0 ? 0 : n));
 }
 static inline int64_t shift_right(int64_t a, int64_t n) { return a >> (n > 63 ? 63 : n < 0 ? 0 : n); }
-template <class V> static inline V shift_lanes_left(V a, V n, int count) {
-  for (int i = 0; i < count; i++) a[i] = shift_left(a[i], n[i]);
-  return a;
-}
+#define ATTNC_SHIFT_LANES(NAME)                                                                     \
+  ATTNC_INLINE v_long NAME(v_long a, v_long n) {                                                    \
+    for (int i = 0; i < lanes<double>; i++) a[i] = NAME((int64_t)a[i], (int64_t)n[i]);              \
+    return a;                                                                                       \
+  }                                                                                                 \
+  ATTNC_INLINE wide NAME(wide a, wide n) { return wide{NAME(a.lo, n.lo), NAME(a.hi, n.hi)}; }       \
+  ATTNC_INLINE v_int NAME(v_int a, v_int n) {                                                       \
+    for (int i = 0; i < lanes<float>; i++) a[i] = (int32_t)NAME((int64_t)a[i], (int64_t)n[i]);      \
+    return a;                                                                                       \
+  }
+ATTNC_SHIFT_LANES(shift_left)
+ATTNC_SHIFT_LANES(shift_right)
+#undef ATTNC_SHIFT_LANES
 
 // C[m, begin:end] = A[m, k] B[k, begin:end], in panels of one width; the last one lies further left, over columns that
 // are done, so that no other width has to be compiled (register tiles are what takes long to compile). B and C must

@@ -93,9 +93,11 @@ class _ProgramWriter:
             number += 1
         arguments = self._arguments()
         text = "\n".join([
-            *_comment(self.header), '#include "attnc_kernel.h"', "", "using namespace attnc;", "",
+            *_comment(self.header), '#include "attnc_kernel.h"', "",
+            # inside, so that C's own abs, exp and the like are never meant
+            "namespace attnc { namespace kernel {", "",
             f"typedef {self.names.compute} T;", "", *self._context(arguments), "", *_SUPPORT, "", *self.functions, "",
-            *self._entry(arguments, number), "",
+            *self._entry(arguments, number), "", "}}", "",
         ])
         return Source(text, arguments, number)
 

@@ -18,7 +18,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def test_the_quick_demo(tmp_path):
-    command = [sys.executable, "-m", "demo", "--quick", "--threads", "2", "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "demo", "--quick", "--threads", "1", "--out", str(tmp_path / "out")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"The losses agree: over the first {COMPARED} steps" in done.stdout

@@ -5,9 +5,6 @@ import importlib
 import pkgutil
 import warnings
 
-import pytest
-
-import attnc
 from attnc.diagnostics import AttnError, Mistake
 
 from ..grammar import test_mistakes as syntax

@@ -1,5 +1,6 @@
 """Every example of the documentation does what the page says."""
 
+import os
 import re
 
 import pytest
@@ -73,6 +74,15 @@ def test_specs_run(block, folder):
         found = attention.reference(*tensors, **parameters)
         for result in found if isinstance(found, tuple) else (found,):
             assert not result.isnan().any()
+
+
+@pytest.mark.skipif(not os.environ.get("ATTNC_DOCS_KERNELS"), reason="ATTNC_DOCS_KERNELS=1 builds them: two minutes")
+@pytest.mark.parametrize("block", blocks("attn", without=("wrong", "refused", "part")), ids=place_of)
+def test_specs_have_right_kernels(block, folder):
+    for attention in load(block, folder).values() if "attention " in block.text else ():
+        tensors, parameters = draw(attention)
+        learned = [t.requires_grad_() if t.is_floating_point() else t for t in tensors]
+        attnc.verify(attention, *learned, **parameters)
 
 
 @pytest.mark.parametrize("block", blocks("attn", without=("wrong", "part")), ids=place_of)

@@ -19,7 +19,7 @@ SHAPES = {
     "no keys": {**ODD, "N": 0},
     "no batch": {**ODD, "B": 0},
 }
-_DRAWS = {"tiles": 2, "one owner": 2, "no rows": 1, "no keys": 1, "no batch": 1}
+_DRAWS = {"no rows": 1, "no keys": 1, "no batch": 1}
 _CASES = [(e, shape) for e in EXAMPLES for shape in SHAPES if e.has_own_queries or shape not in ("no rows", "one row")]
 
 
