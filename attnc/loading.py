@@ -194,7 +194,7 @@ def _definitions_in(function: Callable[..., Any]) -> dict[str, tree.Define]:
     names = getattr(getattr(function, "__code__", None), "co_names", ())
     for name in (*names, *closure):
         value = closure.get(name, scope.get(name))
-        if isinstance(value, Definition):
+        if type(value) is Definition:  # isinstance() would ask the value for its class, which may be the user's code
             found.update(value.globals)
             found[value.tree.name] = value.tree
     return found

@@ -5,6 +5,7 @@ It holds the text of its spec. Everything else (tree, graph, kernels) is made wh
 
 from __future__ import annotations
 
+import sys
 from collections import namedtuple
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -45,6 +46,8 @@ class Attention:
         self._cards: dict[Statics, Card] = {}
         self._caller: Caller | None = None
         self._result_type: Any = None
+        if "torch" in sys.modules:  # torch.compile may come before the first call
+            _keep_out_of_graphs()
 
     # --- what it says ------------------------------------------------------------------------------------------
 
@@ -85,13 +88,15 @@ class Attention:
 
     def _find_card(self, statics: Statics) -> Card:
         from attnc.runtime.cache import digest, load_json, store_json
+        from attnc.runtime.deriving import alone
         from attnc.runtime.kernels import generator_digest
 
         name = digest("card", self.name, self.text, repr(statics), generator_digest()) + ".json"
         data = load_json(name)
         if data is not None:
             return Card.from_json(data)
-        card = make_card(self.derivation(statics))
+        with alone():
+            card = make_card(self.derivation(statics))
         store_json(name, card.to_json())
         return card
 
@@ -104,6 +109,7 @@ class Attention:
         """Replaces itself by the caller's method at the first call, which is when torch is needed."""
         from attnc.runtime.entry import make_entry
 
+        _keep_out_of_graphs()
         entry = make_entry(self)
         self.__dict__["_call"] = entry
         return entry(args, kwargs)
@@ -111,7 +117,7 @@ class Attention:
     def reference(self, *args: torch.Tensor, **kwargs: Any) -> Any:
         """The dense meaning in torch, in the inputs' own dtype: every pair's values are held in memory at once.
 
-        Differentiable by torch to any order, but not at rows without keys.
+        Differentiable by torch to any order.
         """
         from attnc.runtime.dense import reference
 
@@ -151,6 +157,14 @@ class Attention:
 
     def __reduce__(self) -> tuple[Any, tuple[str, str]]:
         return Attention, (self.name, self.text)
+
+
+@cache
+def _keep_out_of_graphs() -> None:
+    from attnc.runtime.compiled import keep_out_of_graphs
+
+    keep_out_of_graphs(Attention.__call__)
+    keep_out_of_graphs(Attention._call)
 
 
 @cache

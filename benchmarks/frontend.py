@@ -27,7 +27,8 @@ def child(text: str) -> dict[str, float]:
     """Milliseconds until the text is checked, until both its plans are made, and of a second time in this process.
     Of a file with several attentions, all are checked and the last is planned."""
     import attnc.grammar.parser
-    import attnc.pipeline  # noqa: F401 (imported before the clock starts)
+    import attnc.pipeline
+    import networkx  # noqa: F401 (all of them before the clock starts)
     from attnc.loading import loads
     from attnc.spec import Attention
 

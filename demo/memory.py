@@ -1,6 +1,6 @@
 """The most memory that training takes with one attention, measured in a process that does nothing else.
 
-`python -m demo.memory sdpa|causal|sliding LAYERS HEADS BATCH LENGTH THREADS` prints bytes: the most that was resident during
+`python -m demo.memory EXAMPLE|sdpa LAYERS HEADS BATCH LENGTH THREADS` prints bytes: the most that was resident during
 three training steps, less what was resident before the first (model made, kernels compiled and loaded).
 """
 

@@ -12,6 +12,7 @@ import re
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from tokenize import TokenError
 from typing import Any
 
 from attnc.diagnostics import Source, Span
@@ -101,6 +102,8 @@ def _read(function: Any, name: str) -> tuple[Source, ast.stmt]:
         lines, first = inspect.getsourcelines(function)
     except (OSError, TypeError):
         raise NoSource(name, "its source is not in a file").error() from None
+    except (SyntaxError, TokenError):
+        raise NoSource(name, "its file has changed since it was imported").error() from None
     indent = len(lines[0]) - len(lines[0].lstrip())
     text = "".join(_dedented(line, lines[0][:indent]) for line in lines)
     if len(text) > LARGEST_TEXT:

@@ -58,6 +58,14 @@ def _available(
         available[item.name] = tensor
     for output, cotangent in zip(situation.card.results, cotangents):
         if cotangent.is_floating_point():
-            is_plain = cotangent.dim() == 0 or cotangent.stride(-1) == 1
-            available["d_" + output.name] = cotangent if is_plain else cotangent.contiguous()
+            available["d_" + output.name] = _plain(cotangent)
     return available
+
+
+def _plain(cotangent: torch.Tensor) -> torch.Tensor:
+    """As kernels read it: values in memory, those of the last axis side by side."""
+    if cotangent.layout != torch.strided:
+        cotangent = cotangent.to_dense()
+    if cotangent.is_neg():
+        cotangent = cotangent.resolve_neg()
+    return cotangent if cotangent.dim() == 0 or cotangent.stride(-1) == 1 else cotangent.contiguous()

@@ -35,19 +35,34 @@ def digest(*parts: str | bytes) -> str:
 @cache
 def folder() -> Path:
     """The cache's folder; one of this process alone where the usual one is not ours or not private."""
-    named = os.environ.get("ATTNC_CACHE_DIR")
-    if named == "":
-        return _own_folder()
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    path = Path(named) if named else base / "attnc"
     try:
+        path = None if _has_left else _usual_folder()
+        if path is None:
+            return _own_folder()
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = path.stat()
         if found.st_uid != os.getuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or not os.access(path, os.W_OK):
             return _own_folder()
-    except OSError:
+    except (OSError, RuntimeError):  # pathlib's RuntimeError: a user without a home
         return _own_folder()
     return path
+
+
+def _usual_folder() -> Path | None:
+    named = os.environ.get("ATTNC_CACHE_DIR")
+    if named is not None:
+        return Path(named).absolute() if named else None
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "attnc"
+
+
+_has_left = False
+
+
+def _leave() -> None:
+    """From now on this process keeps entries in a folder of its own."""
+    global _has_left
+    _has_left = True
+    folder.cache_clear()
 
 
 def _own_folder() -> Path:
@@ -69,23 +84,36 @@ def load(name: str) -> bytes | None:
     path = path_of(name)
     try:
         data = path.read_bytes()
-        expected = Path(f"{path}.sum").read_text()
+        expected = Path(f"{path}.sum").read_bytes()
     except OSError:
         return None
-    if hashlib.sha256(data).hexdigest() != expected:
+    if hashlib.sha256(data).hexdigest().encode() != expected:
         return None
     with contextlib.suppress(OSError):
         os.utime(path)
     return data
 
 
-def store(name: str, data: bytes) -> Path:
-    """Writes an entry so that readers see all of it or none."""
-    path = path_of(name)
-    _write(path, data)
-    _write(Path(f"{path}.sum"), hashlib.sha256(data).hexdigest().encode())
+def store(name: str, data: bytes) -> None:
+    """Writes an entry so that readers see all of it or none; in a folder of this process where the usual one is gone,
+    full or no longer writable."""
+    try:
+        _write_entry(name, data)
+    except OSError:
+        _leave()
+        _write_entry(name, data)
     _prune_sometimes()
-    return path
+
+
+def forget(name: str) -> None:
+    """Removes an entry that turned out to be of no use."""
+    for path in (path_of(name), path_of(name + ".sum")):
+        path.unlink(missing_ok=True)
+
+
+def _write_entry(name: str, data: bytes) -> None:
+    _write(path_of(name), data)
+    _write(path_of(name + ".sum"), hashlib.sha256(data).hexdigest().encode())
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -111,18 +139,23 @@ def load_json(name: str) -> Any:
 
 
 def store_json(name: str, value: Any) -> None:
-    store(name, json.dumps(value).encode())
+    """An entry that can be made again: where it cannot be written, it is not."""
+    with contextlib.suppress(OSError):
+        store(name, json.dumps(value).encode())
 
 
 @contextlib.contextmanager
 def locked(name: str) -> Iterator[None]:
-    """One process at a time builds an entry; the others wait and then find it."""
-    with open(path_of(name + ".lock"), "wb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    """One process at a time builds an entry; the others wait and then find it. Where the folder takes no locks, each
+    builds, which is only slower."""
+    path = path_of(name + ".lock")
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            fcntl.flock(stack.enter_context(open(path, "wb")), fcntl.LOCK_EX)
         try:
             yield
         finally:
-            fcntl.flock(file, fcntl.LOCK_UN)
+            path.unlink(missing_ok=True)  # those who wait hold it open; who comes now finds the entry
 
 
 _stores = 0
@@ -136,16 +169,18 @@ def _prune_sometimes() -> None:
 
 
 def prune(largest_total: int = _LARGEST_TOTAL) -> None:
-    """Removes what was used longest ago until the rest fits."""
-    entries = []
-    for path in folder().iterdir():
-        with contextlib.suppress(OSError):
-            found = path.stat()
-            entries.append((found.st_mtime, found.st_size, path))
-    total = sum(size for _, size, _ in entries)
-    for _, size, path in sorted(entries):
+    """Removes the entries that were used longest ago until the rest fits."""
+    total, entries = 0, dict[str, tuple[float, int]]()
+    with contextlib.suppress(OSError):
+        for path in folder().iterdir():
+            with contextlib.suppress(OSError):
+                found, name = path.stat(), path.name.removesuffix(".sum")
+                used, size = entries.get(name, (0.0, 0))
+                entries[name] = max(used, found.st_mtime), size + found.st_size
+                total += found.st_size
+    for name, (_, size) in sorted(entries.items(), key=lambda entry: entry[1][0]):
         if total <= largest_total:
             return
         with contextlib.suppress(OSError):
-            path.unlink()
+            forget(name)
         total -= size

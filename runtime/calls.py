@@ -59,21 +59,18 @@ class Prepared:
         words = self.words[:]
         words[0] = torch.get_num_threads()
         words[3] = counters
-        for place, name in self.pointers:
-            tensor = filled.get(name)
-            words[place] = self._address(tensors[name] if tensor is None else tensor)
+        try:
+            for place, name in self.pointers:
+                tensor = filled.get(name)
+                tensor = tensors[name] if tensor is None else tensor
+                address = words[place] = tensor.data_ptr()
+                if not address and tensor.numel():
+                    raise NoData(self.attention).error()
+        except RuntimeError:  # torch's, for tensors that only stand for others
+            raise NoData(self.attention).error() from None
         if self.kernel.run(words.buffer_info()[0]):
             raise self._no_memory().error()
         return filled
-
-    def _address(self, tensor: torch.Tensor) -> int:
-        try:
-            address = tensor.data_ptr()
-        except RuntimeError:
-            raise NoData(self.attention).error() from None
-        if not address and tensor.numel():
-            raise NoData(self.attention).error()
-        return address
 
     def _no_memory(self) -> OutOfMemory:
         return OutOfMemory(self.attention, tuple(f"{fill.name}{list(fill.shape)}" for fill in self.fills))

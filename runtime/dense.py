@@ -10,6 +10,7 @@ import torch
 from attnc.card import Card
 from attnc.pipeline import Derivation
 
+from .deriving import alone
 from .dtypes import promoted, summed
 from .reference import Evaluator
 from .requirements import check_requirements
@@ -57,6 +58,9 @@ def dense_call(attention: Attention, card: Card, tensors: tuple[Any, ...], param
     names = tuple(item.name for item in card.inputs)
     wants = torch.is_grad_enabled()
     needs = tuple(n for n, t in zip(names, tensors) if wants and t.requires_grad and t.is_floating_point())
+    with alone():  # what is derived here is only read below
+        derivation.forward_outputs(())
+        derivation.gradient(needs)
     results = _Dense.apply(derivation, card, parameters, needs, *tensors)  # type: ignore[no-untyped-call]
     return dict(zip((output.name for output in card.results), results))
 

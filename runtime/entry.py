@@ -12,9 +12,11 @@ from attnc.diagnostics.diagnostic import AttnError
 from . import allowance
 from .autograd import apply
 from .calls import Caller
+from .compiled import keep_out_of_graphs
 from .dense import dense_call
 from .requirements import check_requirements
 from .signature import arrange, check_tensors
+from .transforms import check_transforms
 
 if TYPE_CHECKING:
     from attnc.card import Card
@@ -37,6 +39,7 @@ def make_entry(attention: Attention) -> Entry:
             card, tensors, parameters = default, args, plain
         else:
             card, tensors, parameters = _arrange(attention, args, kwargs)
+        check_transforms(attention.name, tensors)
         if torch.is_autocast_enabled("cpu"):
             tensors = _autocast(tensors, main)
         if card.has_open_requirements:
@@ -50,7 +53,7 @@ def make_entry(attention: Attention) -> Entry:
             found = dense_call(attention, card, tensors, parameters)
         return attention.results(found)
 
-    call._torchdynamo_disable = True  # type: ignore[attr-defined]
+    keep_out_of_graphs(call)
     attention.__dict__["_caller"] = caller
     return call
 

@@ -5,6 +5,7 @@ A manifest says everything that a call needs, so a spec that was compiled before
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -13,18 +14,18 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attnc
 from attnc.card import OutputCard
 from attnc.codegen.cpp.names import Layout
 from attnc.ir.host import Encoded, encode
 from attnc.pipeline import Derivation, Output
 
 from . import toolchain
-from .cache import digest, load, load_json, path_of, store_json
+from .cache import digest, forget, load, load_json, path_of, store_json
+from .deriving import alone
 
 if TYPE_CHECKING:
     from attnc.codegen.cpp.program import Source
-
-_PACKAGE = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
@@ -64,27 +65,37 @@ class Kernel:
 
 @cache
 def generator_digest() -> str:
-    """Changes whenever attnc itself does."""
-    parts = []
-    for folder in (_PACKAGE / "attnc", _PACKAGE / "grammar", _PACKAGE / "codegen", _PACKAGE):
-        if folder.is_dir():
-            for path in sorted(folder.rglob("*") if folder != _PACKAGE else ()):
-                if path.suffix in (".py", ".attn", ".lark", ".h", ".cpp") and path.is_file():
-                    found = path.stat()
-                    parts.append(f"{path.name}:{found.st_size}:{found.st_mtime_ns}")
+    """Changes whenever attnc itself does; its contents count, since an installer may give all files one time."""
+    parts: list[str | bytes] = []
+    for folder, _, files in sorted(os.walk(attnc.__path__[0], followlinks=True)):
+        for name in sorted(files):
+            if name.endswith((".py", ".attn", ".lark", ".h", ".cpp")):
+                parts += [name, Path(folder, name).read_bytes()]
     return digest(*parts)
 
 
 def load_kernel(identity: str, derive: Callable[[], Derivation], request: Request, is_backward: bool) -> Kernel:
     """The kernel of a request. `identity` stands for the spec; `derive` is called only if nothing is cached."""
-    named = os.environ.get("ATTNC_CXX", "") + "\n" + os.environ.get("CXX", "")
     direction = "backward" if is_backward else "forward"
-    name = digest(identity, repr(request), direction, generator_digest(), toolchain.cpu_features(), named) + ".json"
-    manifest = load_json(name)
-    if manifest is None or load(manifest["binary"]) is None:
-        manifest = _build(derive(), request, is_backward)
-        store_json(name, manifest)
+    name = digest(identity, repr(request), direction, generator_digest(), *toolchain.machine()) + ".json"
+    known = _open_known(name)
+    if known is not None:
+        return known
+    manifest = _build(derive, request, is_backward)
+    store_json(name, manifest)
     return _open(manifest)
+
+
+def _open_known(name: str) -> Kernel | None:
+    """A kernel that is in the cache; what cannot be read or loaded after all is removed, to be made again."""
+    manifest = load_json(name)
+    try:
+        return _open(manifest) if manifest is not None and load(manifest["binary"]) is not None else None
+    except (AttributeError, KeyError, OSError, TypeError, ValueError):
+        forget(name)
+        with contextlib.suppress(KeyError, TypeError):
+            forget(manifest["binary"])
+        return None
 
 
 def _open(manifest: Mapping[str, Any]) -> Kernel:
@@ -105,8 +116,9 @@ def _open(manifest: Mapping[str, Any]) -> Kernel:
     )
 
 
-def _build(derivation: Derivation, request: Request, is_backward: bool) -> dict[str, Any]:
-    source, outputs, kept, missing = generate(derivation, request, is_backward)
+def _build(derive: Callable[[], Derivation], request: Request, is_backward: bool) -> dict[str, Any]:
+    with alone():
+        source, outputs, kept, missing = generate(derive(), request, is_backward)
     return {
         "binary": toolchain.build(source.text).name,
         "sizes": list(source.arguments.sizes),

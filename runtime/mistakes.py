@@ -289,6 +289,17 @@ class SecondOrder(CallMistake):
 
 
 @dataclass(frozen=True)
+class ForwardMode(CallMistake):
+    """Tangents would be lost without a word."""
+
+    code: ClassVar[str] = "forward-mode"
+
+    def diagnostic(self) -> Diagnostic:
+        title = f"derivatives of '{self.attention}' in forward mode (dual tensors, jvp) are not derived yet"
+        return Diagnostic(self.code, title, (), None, (f"call '{self.attention}.reference(…)', or use backward()",))
+
+
+@dataclass(frozen=True)
 class OutOfMemory(CallMistake):
     """`making` lists the results as `name[shape]`."""
 

@@ -7,14 +7,25 @@ from functools import cache
 from pathlib import Path
 
 from . import toolchain
+from .cache import digest, forget, load, load_json, path_of, store_json
 
 _SOURCE = Path(__file__).resolve().parent.parent / "codegen" / "cpp" / "pool.cpp"
 
 
 @cache
 def library() -> ctypes.CDLL:
-    """The loaded pool."""
-    return ctypes.CDLL(str(toolchain.build(_SOURCE.read_text(), ("-pthread",))))
+    """The loaded pool; no compiler is asked for where it is in the cache."""
+    text = _SOURCE.read_text(encoding="utf-8")
+    name = digest("pool", text, *toolchain.machine()) + ".json"
+    known = load_json(name)
+    if isinstance(known, str) and load(known) is not None:
+        try:
+            return ctypes.CDLL(str(path_of(known)))
+        except OSError:
+            forget(known)
+    built = toolchain.build(text, ("-pthread",))
+    store_json(name, built.name)
+    return ctypes.CDLL(str(built))
 
 
 @cache

@@ -211,7 +211,9 @@ def _extreme(sign: float) -> Callable[..., Array]:
         if any(value.shape[dim] == 0 for dim in dims):
             shape = [n for dim, n in enumerate(value.shape) if dim not in dims]
             return empty.expand(shape)
-        return value.amax(dims) if sign > 0 else value.amin(dims)
+        for dim in sorted(dims, reverse=True):  # of equal ones the first has the derivative
+            value = (value.max(dim) if sign > 0 else value.min(dim)).values
+        return value
 
     return reduce
 
@@ -267,7 +269,17 @@ def _map(ev: Evaluator, node: Node) -> Array:
 def _power(base: Array, exponent: float) -> Array:
     if exponent == 1:
         return base
-    return base.rsqrt() if exponent == -0.5 else base.pow(exponent)
+    if exponent < 0:
+        return _off_zero(lambda x: x.rsqrt() if exponent == -0.5 else x.pow(exponent), base)
+    return base.pow(exponent)
+
+
+def _off_zero(function: Callable[[Array], Array], x: Array) -> Array:
+    """A function with a pole at 0, where its derivative counts as 0: rows without keys divide by 0 under a condition."""
+    if not x.requires_grad:
+        return function(x)
+    zero = x == 0
+    return torch.where(zero, function(x.detach()), function(torch.where(zero, torch.ones_like(x), x)))
 
 
 def _all(*args: Array) -> Array:
@@ -301,7 +313,7 @@ def _mod(a: Array, b: Array) -> Array:
 POINTWISE: dict[str, Callable[..., Array]] = {
     "exp": torch.exp,
     "expm1": torch.expm1,
-    "log": torch.log,
+    "log": lambda x: _off_zero(torch.log, x),
     "log1p": torch.log1p,
     "tanh": torch.tanh,
     "sigmoid": torch.sigmoid,

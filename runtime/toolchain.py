@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -62,22 +63,41 @@ class Compiler:
         return "\n".join((self.version, *self.flags, cpu_features()))
 
 
+def named_compilers() -> tuple[str, ...]:
+    """What the user asks for: ATTNC_CXX alone, or else CXX before those that are usual."""
+    own = os.environ.get("ATTNC_CXX")
+    usual = os.environ.get("CXX")
+    return (own,) if own else (usual,) if usual else ()
+
+
 @cache
 def compiler() -> Compiler:
-    """ATTNC_CXX, else CXX, else the first of g++, clang++ and c++; AttnError where there is none."""
-    named = [os.environ[name] for name in ("ATTNC_CXX", "CXX") if os.environ.get(name)]
-    tried = (*named, "g++", "clang++", "c++")
+    """ATTNC_CXX; where that is not set, CXX or else the first of g++, clang++ and c++; AttnError where there is none."""
+    tried = named_compilers() if os.environ.get("ATTNC_CXX") else (*named_compilers(), "g++", "clang++", "c++")
     for name in tried:
-        path = shutil.which(name)
-        if path is not None:
-            version = subprocess.run([path, "--version"], capture_output=True, text=True).stdout.split("\n")[0]
-            return Compiler(path, version, (*_FLAGS, *_machine_flags(path)))
+        found = _find_compiler(name)
+        if found is not None:
+            return found
     raise NoCompiler(tried).error()
 
 
-def _machine_flags(path: str) -> tuple[str, ...]:
-    flags = [] if platform.machine() in ("arm64", "aarch64") and platform.system() == "Darwin" else ["-march=native"]
-    return tuple(flags)
+def _find_compiler(name: str) -> Compiler | None:
+    """A compiler by its path or command, which may have arguments of its own ("ccache g++")."""
+    words = [name] if shutil.which(name) else shlex.split(name)
+    path = shutil.which(words[0]) if words else None
+    if path is None:
+        return None
+    command = [path, *words[1:]]
+    try:
+        told = subprocess.run([*command, "--version"], capture_output=True, text=True, errors="replace").stdout
+    except OSError:
+        return None
+    return Compiler(path, told.split("\n")[0], (*words[1:], *_FLAGS, *_machine_flags()))
+
+
+def _machine_flags() -> tuple[str, ...]:
+    is_apple = platform.machine() in ("arm64", "aarch64") and platform.system() == "Darwin"
+    return () if is_apple else ("-march=native",)
 
 
 @cache
@@ -88,6 +108,11 @@ def cpu_features() -> str:
         return next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
     except OSError:
         return platform.machine() + platform.processor()
+
+
+def machine() -> tuple[str, ...]:
+    """What a binary was made for, as far as it is known without asking a compiler: a cache serves without one."""
+    return cpu_features(), *named_compilers()
 
 
 @cache
@@ -119,9 +144,12 @@ def _compile(text: str, extra: tuple[str, ...]) -> bytes:
     tool = compiler()
     with tempfile.TemporaryDirectory(prefix="attnc-build-") as folder:
         source, library = Path(folder) / "kernel.cpp", Path(folder) / "kernel.so"
-        source.write_text(text)
+        source.write_text(text, encoding="utf-8")
         command = [tool.path, *tool.flags, *extra, f"-I{_HEADERS}", str(source), "-o", str(library)]
-        done = subprocess.run(command, capture_output=True, text=True)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+        except OSError as error:
+            raise CompilerFailed(tool.path, str(error)).error() from None
         if done.returncode != 0:
             raise CompilerFailed(tool.path, done.stderr).error()
         return library.read_bytes()

@@ -104,8 +104,10 @@ class _Chooser:
         nonzero = graph.negate(graph.compare("==", base, graph.const(0.0)))
         best = graph.where(nonzero, graph.add(anchor, step), graph.const(math.copysign(math.inf, -rate)))
         for statistic, node in replaced.items():
-            is_still = node is statistic
-            self.replaced[statistic] = self._keep_statistic(node) if is_still else self._keep(node, nonzero)
+            if node is not statistic:
+                self.replaced[statistic] = self._keep(node, nonzero)
+            elif statistic not in self.replaced:  # another anchor may move it
+                self.replaced[statistic] = self._keep_statistic(node)
         self.replaced[base] = graph.const(1.0)
         self.replaced[anchor] = self._keep(best)
 

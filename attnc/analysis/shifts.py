@@ -25,7 +25,7 @@ def prove_shifts(graph: Graph, root: Node) -> Node:
             neutral = graph.const(0.0 if kind == ADD else 1.0)
             anchor = graph.stop(graph.map("finite_or", (candidate, neutral), FLOAT))
             root = Rewriter(graph, replaced={candidate: anchor})(root)
-            tried |= {node for node in walk(anchor)}
+            tried.add(anchor)
 
 
 def _candidates(root: Node) -> list[Node]:

@@ -76,11 +76,13 @@ def _merge(graph: Graph, outer: Node, forward: frozenset[Node]) -> Node:
     body = outer.body
     factors = list(zip(body.args, body.attribute)) if body.is_product else [(body, 1)]
     inner = [arg for arg, e in factors if e == 1 and _is_long(arg, forward)]
-    if len(inner) != 1 or frozenset(outer.attribute) & frozenset(inner[0].attribute):
+    if len(inner) != 1:
         return outer
     (found,) = inner
     rest = [(arg, e) for arg, e in factors if arg is not found]
-    if any(arg.axes & frozenset(found.attribute) for arg, _ in rest):
+    bound = frozenset(found.attribute)
+    # the inner sum's axes may have another meaning outside of it
+    if bound & (frozenset(outer.attribute) | outer.axes | outer.domain.axes) or any(arg.axes & bound for arg, _ in rest):
         return outer
     value = graph.product([*rest, (found.body, 1)])
     axes = (*outer.attribute, *found.attribute)

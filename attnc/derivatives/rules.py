@@ -61,12 +61,30 @@ def _guard(reverse: _Reverse, node: Node, space: Space, domain: Node, value: Nod
 
 
 def _at(reverse: _Reverse, node: Node, space: Space, domain: Node, value: Node) -> None:
+    """y = x at p: what x gets at t is Σ of y's adjoint where p == t, with t standing for x's own axis in the end."""
     graph = reverse.graph
+    targets: dict[Axis, Axis] = {}
     for axis, position in zip(node.attribute, node.args[1:]):
-        equal = graph.equal_zero(graph.sub(position, graph.index(axis)))
-        space, domain = space | {axis}, graph.all(domain, equal)
+        target = graph.axis(axis.name, axis.size, axis.is_vector)
+        form = graph.sub(position, graph.index(target))
+        space, domain, value = reverse.solve(target, form, space, domain, value)
+        targets[axis] = target
+    for axis in targets:
+        if axis in space | domain.axes | value.axes:
+            space, domain, value = _rename(reverse, axis, graph.axis(axis.name, axis.size), space, domain, value)
+    back = {target: graph.index(axis) for axis, target in targets.items()}
+    domain, value = substitute(graph, domain, back), substitute(graph, value, back)
+    space = frozenset(next((a for a, t in targets.items() if t is axis), axis) for axis in space)
     kept = node.args[0].axes
     reverse.push(node.args[0], *sum_term(graph, kept, space, domain, value, reverse.forward))
+
+
+def _rename(
+    reverse: _Reverse, axis: Axis, twin: Axis, space: Space, domain: Node, value: Node
+) -> tuple[Space, Node, Node]:
+    """The term with another name for an axis that it sums over."""
+    index = reverse.graph.index(twin)
+    return (space - {axis}) | {twin}, reverse.moved(domain, axis, index), reverse.moved(value, axis, index)
 
 
 def _reduce(reverse: _Reverse, node: Node, space: Space, domain: Node, value: Node) -> None:

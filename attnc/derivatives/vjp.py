@@ -103,22 +103,17 @@ class _Reverse:
         kept: list[Axis] = []
         for position, size in zip(read.args, tensor.sizes):
             axis = position.attribute if position.kind == "index" else None
-            if axis is None or axis in kept or axis not in space:
+            if axis is None or axis in kept or axis not in space or axis.size is not size:
                 axis = graph.axis("t", size)
                 axis_index = graph.index(axis)
-                space, domain, value = self._solve(axis, graph.sub(position, axis_index), space, domain, value)
-            elif not self._same_size(axis.size, size):
-                domain = graph.all(domain, graph.compare("<", graph.index(axis), size))
+                space, domain, value = self.solve(axis, graph.sub(position, axis_index), space, domain, value)
             kept.append(axis)
         wanted = frozenset(kept)
         space, domain, total = sum_term(graph, wanted, space | wanted, domain, value, self.forward)
         node = graph.guard(domain, total)
         self.found[tensor].setdefault(tuple(kept), []).append(node)
 
-    def _same_size(self, left: Node, right: Node) -> bool:
-        return left is right or (left.kind == "size" and right.kind == "size")
-
-    def _solve(
+    def solve(
         self, target: Axis, form: Node, space: frozenset[Axis], domain: Node, value: Node
     ) -> tuple[frozenset[Axis], Node, Node]:
         """Adds `form == 0`; where it fixes an axis of the space (x[d + R]: d = t - R), that axis is eliminated."""
@@ -130,11 +125,11 @@ class _Reverse:
         inside = graph.all(
             graph.compare(">=", position, graph.const(0)), graph.compare("<", position, axis.size)
         )
-        value = self._moved(value, axis, position)
-        domain = graph.all(*(self._moved(condition, axis, position) for condition in conjuncts(domain)))
+        value = self.moved(value, axis, position)
+        domain = graph.all(*(self.moved(condition, axis, position) for condition in conjuncts(domain)))
         return (space - {axis}) | {target}, graph.all(domain, inside), value
 
-    def _moved(self, value: Node, axis: Axis, position: Node) -> Node:
+    def moved(self, value: Node, axis: Axis, position: Node) -> Node:
         """A value at another position; where it holds a statistic, that one is read there, not computed again."""
         if axis in value.axes and self.roles.holds_statistic(value):
             return self.graph.at(value, (axis,), (position,))

@@ -106,5 +106,5 @@ def literal(value: float | int | bool, type: str) -> str:
     if math.isinf(value):
         return "T(__builtin_inf())" if value > 0 else "T(-__builtin_inf())"
     if math.isnan(value):
-        return "T(__builtin_nan(""))"
+        return 'T(__builtin_nan(""))'
     return f"T({float(value)!r})"

@@ -1,4 +1,4 @@
-"""Texts that are nearly specs: real ones with tokens deleted, doubled, swapped and replaced; random ones of their shape."""
+"""Texts that are nearly specs: tokens of real ones deleted, doubled, swapped or replaced; random ones of that shape."""
 
 import re
 from pathlib import Path
@@ -65,8 +65,8 @@ _OWN = ["i", "j", "h", "b", "d", "e", "n", "t"]
 _SIZES = ["N", "M", "D", "E", "H", "B", "G", "A", "4", "N + 1", "count", "ceildiv(N, 2)", "0", "D // 2"]
 _ATOMS = [
     "q[i]", "k[j]", "v[j]", "q[i] @ k[j]", "s", "p", "x[j]", "x[j, d]", "w[h]", "w", "y", "y[i]", "y[j - 1]", "N",
-    "D", "1", "0", "2.5", "inf", "i", "j", "h", "n", "t", "mu", "f", "flag", "count", "k[j, d]", "v[j, e]", "q[i, :2]", "x[z[j]]",
-    "z[j]", "c[j]", "i - j", "j <= i", "u[i, j]", "s[i - 1, j]", "p[j]",
+    "D", "1", "0", "2.5", "inf", "i", "j", "h", "n", "t", "mu", "f", "flag", "count", "k[j, d]", "v[j, e]", "q[i, :2]",
+    "x[z[j]]",     "z[j]", "c[j]", "i - j", "j <= i", "u[i, j]", "s[i - 1, j]", "p[j]",
 ]  # fmt: skip
 _BINARY = [*"+-*/@<%&|", "//", "**", "<=", "==", "and", "or", "in", "<<"]
 _PLAIN = [

@@ -12,8 +12,8 @@ from . import test_spec, wrong_calls
 
 ELSEWHERE = {
     "CompilerFailed": "test_calls.py", "NoCompiler": "test_calls.py", "MissingReturn": "test_python_front_end.py",
-    "NoSource": "test_python_front_end.py", "OutsideAttention": "test_files.py", "OutsideFunction": "test_names.py",
-    "UnknownAttention": "test_files.py", "UnreadableFile": "test_files.py",
+    "InsideTransform": "test_transforms.py", "NoSource": "test_python_front_end.py", "OutsideAttention": "test_files.py",
+    "OutsideFunction": "test_names.py", "UnknownAttention": "test_files.py", "UnreadableFile": "test_files.py",
     "UnwritableText": "test_formatter.py",
 }  # fmt: skip
 

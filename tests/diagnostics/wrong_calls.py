@@ -4,6 +4,7 @@ import math
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.autograd import forward_ad
 
 import attnc
 
@@ -88,6 +89,12 @@ def twice_differentiated():
     torch.autograd.grad(once.sum(), q)
 
 
+def dual_numbers():
+    with forward_ad.dual_level():
+        q = forward_ad.make_dual(numbers(1, 1, 3, D), numbers(1, 1, 3, D))
+        WEIGHTS(q, numbers(1, 1, 3, D))
+
+
 def without_data():
     with FakeTensorMode():
         WEIGHTS(numbers(1, 1, 3, D), numbers(1, 1, 3, D))
@@ -165,7 +172,8 @@ CASES = {
     "requirement-fails/head": lambda: tree(parents(), torch.arange(3.0, 3 - H, -1)),
     "requirement-fails/reference": lambda: TREE.reference(*(numbers(B, H, N, D),) * 3, parents(last=0), numbers(H)),
     "second-order/create_graph": twice_differentiated,
+    "forward-mode/dual": dual_numbers,
     "no-data/fake": without_data,
     "out-of-memory/weights": too_many_weights,
 }  # fmt: skip
-NEED_KERNELS = ("second-order", "no-data", "out-of-memory")
+NEED_KERNELS = ("second-order", "forward-mode", "no-data", "out-of-memory")

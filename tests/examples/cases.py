@@ -53,7 +53,7 @@ class Example:
         return "M" in self.axes["q"]
 
 
-ODD = {"B": 2, "H": 6, "G": 2, "M": 37, "N": 53, "D": 16, "E": 10}
+ODD = {"B": 2, "H": 6, "G": 2, "M": 37, "N": 53, "D": 12, "E": 10}
 SELF = "q[BHND] k[BGND] v[BGNE]"
 CROSS = "q[BHMD] k[BGND] v[BGNE]"
 EXAMPLES = [
@@ -95,7 +95,7 @@ def draw(example, sizes, dtype, seed=0):
     return inputs
 
 
-def trials(example, sizes, dtype, count=4, **parameters):
+def trials(example, sizes, dtype, seeds=range(4), **parameters):
     """Draws of an example, to be judged together."""
     given = {**example.parameters, **parameters}
-    return [Trial(example.oracle, draw(example, sizes, dtype, seed), given) for seed in range(count)]
+    return [Trial(example.oracle, draw(example, sizes, dtype, seed), given) for seed in seeds]

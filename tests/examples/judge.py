@@ -113,22 +113,29 @@ def is_near_rounding(own: torch.Tensor, truth: torch.Tensor, dtype: torch.dtype)
     return bool(own[0] <= _UNITS * torch.finfo(dtype).eps * largest)
 
 
-def check(found: list[Numbers], trials: list[Trial]) -> None:
-    """What kernels found, trial by trial. Raises AssertionError with the first number that is worse than allowed."""
+def faults(found: list[Numbers], trials: list[Trial]) -> list[str]:
+    """What is worse than allowed of what kernels found, trial by trial."""
+    for numbers, trial in zip(found, trials, strict=True):
+        shapes = {name: number.shape for name, number in numbers.items()}
+        if shapes != {name: number.shape for name, number in trial.truth.items()}:
+            return [f"results or their shapes differ: {shapes}"]
+    told = (fault_of(name, [numbers[name] for numbers in found], trials) for name in trials[0].truth)
+    return [fault for fault in told if fault]
+
+
+def fault_of(name: str, found: list[torch.Tensor], trials: list[Trial]) -> str | None:
+    """How one result or gradient is worse than allowed, if it is."""
     dtype = trials[0].dtype
     factor = 3 if dtype == torch.float64 else 2
-    for numbers, trial in zip(found, trials, strict=True):
-        assert numbers.keys() == trial.truth.keys()
-    for name in trials[0].truth:
-        for numbers, trial in zip(found, trials):
-            assert numbers[name].shape == trial.truth[name].shape, name
-        own = [error(numbers[name], trial.truth[name]) for numbers, trial in zip(found, trials)]
-        eager = [trial.eager_error(name) for trial in trials]
-        if all(is_near_rounding(e, trial.truth[name], dtype) for e, trial in zip(own, trials)):
-            continue
-        mean = torch.stack(own).mean(0)
-        if bool((mean <= factor * torch.stack(eager).mean(0)).all()):
-            continue
-        noise = [torch.maximum(e, trial.noise(name)) for e, trial in zip(eager, trials)]
-        allowed = factor * torch.stack(noise).mean(0)
-        assert bool((mean <= allowed).all()), f"{name}: errors (largest, mean) {mean.tolist()}, of {allowed.tolist()}"
+    own = [error(number, trial.truth[name]) for number, trial in zip(found, trials)]
+    eager = [trial.eager_error(name) for trial in trials]
+    if all(is_near_rounding(e, trial.truth[name], dtype) for e, trial in zip(own, trials)):
+        return None
+    mean = torch.stack(own).mean(0)
+    if bool((mean <= factor * torch.stack(eager).mean(0)).all()):
+        return None
+    noise = [torch.maximum(e, trial.noise(name)) for e, trial in zip(eager, trials)]
+    allowed = factor * torch.stack(noise).mean(0)
+    if bool((mean <= allowed).all()):
+        return None
+    return f"{name}: errors (largest, mean) {mean.tolist()}, of {allowed.tolist()}"

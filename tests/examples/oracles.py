@@ -157,10 +157,13 @@ def two_part(q, k, v, q_rope, k_rope, base=10000.0):
     return weighted(softmax(s / math.sqrt(q.shape[-1] + q_rope.shape[-1]), before(k.shape[2])), v)
 
 
-def cosine(q, k, v, tau, bias):
+def cosine_scores(q, k, tau):
     unit = torch.nn.functional.normalize
-    s = dots(unit(q, dim=-1, eps=0), unit(k, dim=-1, eps=0)) / tau.clamp(min=0.01)[:, None, None]
-    return weighted(softmax(s + bias), v)
+    return dots(unit(q, dim=-1, eps=0), unit(k, dim=-1, eps=0)) / tau.clamp(min=0.01)[:, None, None]
+
+
+def cosine(q, k, v, tau, bias):
+    return weighted(softmax(cosine_scores(q, k, tau) + bias), v)
 
 
 # --- normalizations ------------------------------------------------------------------------------------------------

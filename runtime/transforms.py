@@ -1,0 +1,56 @@
+"""What a call must not be taken into silently: what records torch's operations or differentiates them its own way.
+
+Kernels are no operations of torch, so their results would be taken for constants, or for memory not yet written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch.autograd import forward_ad
+
+from attnc.diagnostics import Diagnostic
+
+from .mistakes import CallMistake, ForwardMode
+
+
+@dataclass(frozen=True)
+class InsideTransform(CallMistake):
+    """`transform` is what the call stands in, `fact` why it cannot."""
+
+    code: ClassVar[str] = "inside-transform"
+    transform: str
+    fact: str
+
+    def diagnostic(self) -> Diagnostic:
+        title = f"'{self.attention}' cannot be called inside {self.transform}"
+        return Diagnostic(self.code, title, (), self.fact, (f"call '{self.attention}.reference(…)' there",))
+
+
+_OPERATIONS_ONLY = "it records torch's operations, and a kernel is none"
+_NO_RULE = "it has no rule for kernels; they are differentiable by 'backward' and 'torch.autograd.grad'"
+
+
+def check_transforms(attention: str, tensors: Sequence[Any]) -> None:
+    """AttnError inside torch.func's transforms, forward-mode differentiation, torch.jit.trace and make_fx."""
+    if torch._C._are_functorch_transforms_active():
+        raise InsideTransform(attention, "a transform of torch.func", _NO_RULE).error()
+    if forward_ad._current_level >= 0 and any(map(_has_tangent, tensors)):
+        raise ForwardMode(attention).error()
+    if torch._C._is_tracing():
+        raise InsideTransform(attention, "torch.jit.trace", _OPERATIONS_ONLY).error()
+    if torch._C._len_torch_dispatch_stack() and _is_recording():
+        raise InsideTransform(attention, "make_fx", _OPERATIONS_ONLY).error()
+
+
+def _has_tangent(tensor: Any) -> bool:
+    if not isinstance(tensor, torch.Tensor):
+        return False
+    return forward_ad.unpack_dual(tensor).tangent is not None  # type: ignore[no-untyped-call]
+
+
+def _is_recording() -> bool:
+    return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is not None
