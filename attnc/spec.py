@@ -169,4 +169,11 @@ def _keep_out_of_graphs() -> None:
 
 @cache
 def _named_results(names: tuple[str, ...]) -> Any:
-    return namedtuple("Results", names, rename=True)
+    made: Any = namedtuple("Results", names, rename=True)
+    made.__reduce__ = lambda results: (_results_again, (names, tuple(results)))
+    return made
+
+
+def _results_again(names: tuple[str, ...], values: tuple[Any, ...]) -> Any:
+    """Results that were pickled."""
+    return _named_results(names)(*values)

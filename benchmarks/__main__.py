@@ -72,7 +72,7 @@ class Run:
                 rows = run_case(case, self.effort, compile)
                 findings.add(rows)
                 for row in rows:
-                    self.console.print(_line(row))
+                    self.console.print(_line(row), soft_wrap=True)
             begin("done")
         self.console.print(_goals(findings))
         return findings

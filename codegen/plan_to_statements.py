@@ -249,7 +249,8 @@ class _PassStatements:
         loop = self.made.loop
         if loop not in node.axes or self.made.row in node.axes or self._depends_on_running(node):
             return False
-        if sum(self._is_width(axis) for axis in node.axes) > 1:
+        widths = sum(self._is_width(axis) for axis in node.axes)
+        if widths > 1 or (widths and node.type != "float"):
             return False
         return any(part.kind in ("read", "reduce") for part in walk(node))
 

@@ -12,6 +12,7 @@ from attnc.pipeline import Derivation
 
 from .deriving import alone
 from .dtypes import promoted, summed
+from .mistakes import SecondOrder
 from .reference import Evaluator
 from .requirements import check_requirements
 from .signature import Parameters, arrange, bind_sizes, check_tensors
@@ -60,7 +61,8 @@ def dense_call(attention: Attention, card: Card, tensors: tuple[Any, ...], param
     needs = tuple(n for n, t in zip(names, tensors) if wants and t.requires_grad and t.is_floating_point())
     with alone():  # what is derived here is only read below
         derivation.forward_outputs(())
-        derivation.gradient(needs)
+        if needs:
+            derivation.gradient(needs)
     results = _Dense.apply(derivation, card, parameters, needs, *tensors)  # type: ignore[no-untyped-call]
     return dict(zip((output.name for output in card.results), results))
 
@@ -89,6 +91,8 @@ class _Dense(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            raise SecondOrder(ctx.card.name).error()
         found = dense_gradients(ctx.derivation, ctx.card, ctx.saved_tensors, ctx.parameters, ctx.needs, cotangents)
         return (None, None, None, None, *(found.get(item.name) for item in ctx.card.inputs))
 

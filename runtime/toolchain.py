@@ -72,7 +72,7 @@ def named_compilers() -> tuple[str, ...]:
 
 @cache
 def compiler() -> Compiler:
-    """ATTNC_CXX; where that is not set, CXX or else the first of g++, clang++ and c++; AttnError where there is none."""
+    """ATTNC_CXX alone, or else the first of CXX, g++, clang++ and c++; AttnError where there is none."""
     tried = named_compilers() if os.environ.get("ATTNC_CXX") else (*named_compilers(), "g++", "clang++", "c++")
     for name in tried:
         found = _find_compiler(name)

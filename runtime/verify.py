@@ -133,8 +133,8 @@ class _Judge:
         doubles = tuple(_double(t) for t in self.tensors)
         wide = tuple(map(_double, cotangents))
         exact = dict(dense_gradients(derivation, card, doubles, parameters, needs, wide))
-        for name, gradient in self._by_torch(doubles, needs, wide).items():  # the judge is not what was derived
-            exact[name] = torch.where(gradient.isnan(), exact[name], gradient)
+        for name, found_by_torch in self._by_torch(doubles, needs, wide).items():  # the judge is not what was derived
+            exact[name] = torch.where(found_by_torch.isnan(), exact[name], found_by_torch)
         rough = self._by_torch(self.tensors, needs, cotangents)
         spreads = self._spreads(needs, cotangents)
         errors = []

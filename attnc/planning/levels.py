@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ..analysis.streaming import Move, moves
 from ..ir import Axis, Graph, Node
 from ..ir.logic import conjuncts
-from ..ir.roles import Roles
+from ..ir.roles import WIDTH, Roles
 from .statistics import Shape, direct_statistics, group_of, shape_of, statistics_of
 
 
@@ -69,7 +69,7 @@ class _Scheduler:
 
     def _place(self, statistic: Node) -> None:
         graph = self.graph
-        shape = shape_of(statistic, self.roles, {})
+        shape = shape_of(statistic, self.roles)
         below = direct_statistics(statistic.args, self.roles)
         level = 0
         if below:
@@ -78,7 +78,7 @@ class _Scheduler:
             level = highest + 1
             can_share = shape.loop is not None and all(self._matches(self.shape[o], shape) for o in peers)
             found = moves(graph, statistic, peers) if can_share else None
-            if found is not None:
+            if found is not None and not any(self.roles.of(a) == WIDTH for move in found for a in move.anchor.axes):
                 level = highest
                 self.moves[statistic] = found
         self.level[statistic] = level
@@ -145,11 +145,11 @@ class _Scheduler:
             return False
         if any(self.moves.get(m) for m in (*host.members, *guest.members)) or not a.kept:
             return False
-        determined = {group: head for m in host.members for head, group in groups_in(m)}
+        determined = {group: head for m in host.members for head, group in groups_in(m, self.roles)}
         return all(axis in b.kept or determined.get(axis) in b.kept for axis in a.kept)
 
 
-def groups_in(statistic: Node) -> list[tuple[Axis, Axis]]:
+def groups_in(statistic: Node, roles: Roles) -> list[tuple[Axis, Axis]]:
     """(head, group) pairs that a statistic's domain ties together."""
-    found = [group_of(condition) for condition in conjuncts(statistic.domain)]
+    found = [group_of(condition, roles) for condition in conjuncts(statistic.domain)]
     return [(item[0], item[1]) for item in found if item is not None]

@@ -54,7 +54,7 @@ class PassBuilder:
         found: dict[Axis, tuple[Axis, Node]] = {}
         for member in self.main:
             for condition in conjuncts(member.domain):
-                item = group_of(condition)
+                item = group_of(condition, self.roles)
                 if item is not None and item[0] in member.attribute:
                     found[item[0]] = (item[1], item[2])
         return found
@@ -132,9 +132,9 @@ class PassBuilder:
     ) -> Accumulator:
         graph = self.graph
         node = graph.reduce_as_is(member.op, member.attribute, body, domain)
-        scattered_to = scattered(node)
+        scattered_to = scattered(node, self.roles)
         gone = {condition for _, condition in scattered_to}
-        domain = graph.all(*(c for c in conjuncts(domain) if c not in gone and group_of(c) is None))
+        domain = graph.all(*(c for c in conjuncts(domain) if c not in gone and group_of(c, self.roles) is None))
         positions = tuple((axis, position_of(graph, axis, condition)) for axis, condition in scattered_to)
         widths = self._widths(node, positions)
         home = FREE if positions else self._home(node)

@@ -88,7 +88,12 @@ class _Planner:
             built = Rewriter(self.graph, visit=self._settle_at, replaced={**self.available, **renamed})
             args = tuple(built(arg) for arg in member.args)
             renamed[member] = self.graph.reduce_as_is(member.op, member.attribute, *args)
-        builder = PassBuilder(self.graph, self.roles, group, {m: renamed[m] for m in peers}, plan.moves)
+        now = Rewriter(self.graph, visit=self._settle_at, replaced={**self.available, **renamed})
+        moves = {
+            m: tuple(replace(move, anchor=now(move.anchor), by=now(move.by)) for move in plan.moves.get(m, ()))
+            for m in peers
+        }
+        builder = PassBuilder(self.graph, self.roles, group, {m: renamed[m] for m in peers}, moves)
         stored = [t for t in self.waiting if t.node in group.stored]
         built_pass = builder.build([(t, rewriter(t.node)) for t in stored])
         self.waiting = [t for t in self.waiting if t not in stored]

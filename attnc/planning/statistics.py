@@ -66,9 +66,9 @@ def direct_statistics(roots: Iterable[Node], roles: Roles) -> list[Node]:
     return sorted(found)
 
 
-def shape_of(statistic: Node, roles: Roles, group: dict[Axis, Axis]) -> Shape:
+def shape_of(statistic: Node, roles: Roles) -> Shape:
     """The tiles of a statistic. Its row axis is a kept length; where none is kept, one of two reduced ones."""
-    kept = roles.axes(statistic.axes - scattered_axes(statistic), LENGTH)
+    kept = roles.axes(statistic.axes - scattered_axes(statistic, roles), LENGTH)
     reduced = roles.axes(statistic.attribute, LENGTH)
     outer = frozenset(roles.axes(statistic.axes, OUTER))
     if not reduced and len(kept) < 2:
@@ -81,18 +81,18 @@ def shape_of(statistic: Node, roles: Roles, group: dict[Axis, Axis]) -> Shape:
     return Shape(row, reduced[-1], outer)
 
 
-def scattered_axes(statistic: Node) -> frozenset[Axis]:
+def scattered_axes(statistic: Node, roles: Roles) -> frozenset[Axis]:
     """Kept axes that only a condition `position == axis` of the domain mentions, the position depending on what is
     summed: where contributions are scattered to."""
-    return frozenset(axis for axis, _ in scattered(statistic))
+    return frozenset(axis for axis, _ in scattered(statistic, roles))
 
 
-def scattered(statistic: Node) -> list[tuple[Axis, Node]]:
-    """Scattered axes and the position along each; a group of heads is not one (a loop runs over it)."""
-    out = []
+def scattered(statistic: Node, roles: Roles) -> list[tuple[Axis, Node]]:
+    """Scattered axes of a sum and the position along each; a group of heads is not one (a loop runs over it)."""
+    out: list[tuple[Axis, Node]] = []
     bound = frozenset(statistic.attribute)
-    for condition in conjuncts(statistic.domain):
-        found = _equation(condition, statistic, bound)
+    for condition in conjuncts(statistic.domain) if statistic.op == "sum" else ():
+        found = None if group_of(condition, roles) else _equation(condition, statistic, bound)
         if found is not None:
             out.append(found)
     return out
@@ -110,12 +110,12 @@ def _equation(condition: Node, statistic: Node, bound: frozenset[Axis]) -> tuple
         used = axis in statistic.body.axes or any(axis in other.axes for other in others)
         rest = [(c, t) for c, t in zip(form.attribute[0], form.args) if t is not term]
         moving = any(t.axes & bound for _, t in rest)
-        if axis in statistic.axes and not used and moving and group_of(condition) is None:
+        if axis in statistic.axes and not used and moving:
             return axis, condition
     return None
 
 
-def group_of(condition: Node) -> tuple[Axis, Axis, Node] | None:
+def group_of(condition: Node, roles: Roles) -> tuple[Axis, Axis, Node] | None:
     """(head, group, heads in a group) of the condition `head // n == group`."""
     if condition.kind != "map" or condition.op != "equal_zero" or not condition.args[0].is_sum:
         return None
@@ -127,7 +127,8 @@ def group_of(condition: Node) -> tuple[Axis, Axis, Node] | None:
     quotient = next((t for t in form.args if t.kind == "map" and t.op == "floordiv"), None)
     if index is None or quotient is None or quotient.args[0].kind != "index" or quotient.args[1].axes:
         return None
-    return quotient.args[0].attribute, index.attribute, quotient.args[1]
+    head = quotient.args[0].attribute
+    return (head, index.attribute, quotient.args[1]) if roles.of(head) == OUTER else None
 
 
 def position_of(graph: Graph, axis: Axis, condition: Node) -> Node:

@@ -172,7 +172,11 @@ def _varies_well(em: Emitter, store: Store, axis: Axis) -> bool:
     """Lanes along an axis pay unless something below must be scalar."""
     from attnc.ir.node import walk
 
-    return not any(part.op == "argmax" and axis in part.axes for part in walk(store.node))
+    def is_scalar(part: Node) -> bool:
+        moved = part.kind == "at" and any(axis in position.axes for position in part.args[1:])
+        return moved or (part.op == "argmax" and axis in part.axes)
+
+    return not any(is_scalar(part) for part in walk(store.node))
 
 
 __all__ = ["BOOL", "nest_body", "store_value"]

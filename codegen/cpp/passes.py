@@ -121,7 +121,7 @@ class PassWriter:
         stride = self.stride(local)
         self.fields.append(f"{kind} {local.name}[{self.blocks.rows * stride}];")
         if local.node.op == "argmax":
-            self.fields.append(f"T {local.name}_best[{self.blocks.rows}];")
+            self.fields.append(f"T {local.name}_best[{self.blocks.rows * stride}];")
         row, widths = self.row, local.widths
 
         def access(em: Emitter) -> Value:
@@ -186,7 +186,7 @@ class PassWriter:
             start = "int64_t(-1)" if local.node.op == "argmax" else self._neutral(local.node)
             em.line(f"for (int64_t n = 0; n < rows * {stride}; ++n) s.{local.name}[n] = {start};")
             if local.node.op == "argmax":
-                em.line(f"for (int64_t n = 0; n < rows; ++n) s.{local.name}_best[n] = T(-__builtin_inf());")
+                em.line(f"for (int64_t n = 0; n < rows * {stride}; ++n) s.{local.name}_best[n] = T(-__builtin_inf());")
         for number, anchor in enumerate(self.run.anchors):
             self.fields += [f"T anchor{number}[{self.blocks.rows}];", f"T moved{number}[{self.blocks.rows}];"]
             with self.row_loop():

@@ -302,14 +302,22 @@ class TileWriter:
         self.em.line(f"store(&s.{fill.tile.name}[r * {self.stride} + c], {text});")
 
     def _store(self, store: Store) -> None:
-        store_value(self.em, store)
+        """A value of every pair; its features, if it has any, one after another."""
+        self._store_along(store, [axis for axis in store.axes if not self.em.has_coordinate(axis)])
+
+    def _store_along(self, store: Store, widths: list[Axis]) -> None:
+        if not widths:
+            store_value(self.em, store)
+            return
+        with counted_loop(self.em, widths[0]):
+            self._store_along(store, widths[1:])
 
     def _collect(self, collect: Collect, parts: dict[Collect, str], columns: dict[Collect, str]) -> None:
         em = self.em
         if collect.positions:
             self._scatter(collect, list(collect.widths))
         elif collect.op == "argmax":
-            self._argmax(collect)
+            self._argmax(collect, "r")
         elif collect.home == "tile":
             masked = em.fresh("masked")
             em.line(f"const auto {masked} = {self._masked(collect.value, collect.domain, 'sum')};")
@@ -339,6 +347,14 @@ class TileWriter:
             with counted_loop(em, widths[0]):
                 self._looped(collect, widths[1:])
             return
+        place = ""
+        if collect.home == "row":
+            assert collect.local is not None
+            place = f"r * {self.owner.stride(collect.local)}" + self.owner._width_offset(em, collect.widths)
+        if collect.op == "argmax":
+            with self._lanes():
+                self._argmax(collect, place)
+            return
         part = self._start(collect, "") if collect.home in ("row", "free") else ""
         with self._lanes():
             if collect.home in ("row", "free"):
@@ -349,8 +365,6 @@ class TileWriter:
                 em.line(f"const auto {masked} = {self._masked(collect.value, collect.domain, 'sum')};")
                 self.deposits.lanes_to_memory(collect, masked)
         if collect.home == "row":
-            assert collect.local is not None
-            place = f"r * {self.owner.stride(collect.local)}" + self.owner._width_offset(em, collect.widths)
             self._finish_row(collect, part, place)
         elif collect.home == "free":
             self.deposits.scalar_to_memory(collect, self._folded(collect, part))
@@ -365,7 +379,7 @@ class TileWriter:
         em.line(f"const auto {text} = {self._masked(collect.value, collect.domain, 'sum')};")
         self.deposits.scatter(collect, text)
 
-    def _argmax(self, collect: Collect) -> None:
+    def _argmax(self, collect: Collect, place: str) -> None:
         """The lowest index of the largest value so far, lane by lane in order."""
         em = self.em
         assert collect.local is not None and collect.home == "row"
@@ -373,8 +387,8 @@ class TileWriter:
         value = em.with_lanes(em.value(collect.value)).text
         mask = self._mask(collect.domain)
         test = f"{mask}[l] && " if mask is not None else ""
-        best, place = f"s.{name}_best[r]", f"s.{name}[r]"
+        best, found = f"s.{name}_best[{place}]", f"s.{name}[{place}]"
         em.line(
-            f"for (int64_t l = 0; l < lanes<T>; ++l) if ({test}({place} < 0 || {value}[l] > {best})) "
-            f"{{ {best} = {value}[l]; {place} = first + c + l; }}"
+            f"for (int64_t l = 0; l < lanes<T>; ++l) if ({test}({found} < 0 || {value}[l] > {best})) "
+            f"{{ {best} = {value}[l]; {found} = first + c + l; }}"
         )

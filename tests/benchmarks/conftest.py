@@ -1,4 +1,4 @@
-"""`benchmarks` is no part of the installed package: it is found at the repository's root, whatever pytest is started from."""
+"""`benchmarks` is not installed with the package: it is found at the repository's root, however pytest is started."""
 
 import sys
 from pathlib import Path
