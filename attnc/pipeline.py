@@ -43,9 +43,10 @@ class Output:
 
 @dataclass
 class Derivation:
-    """What is derived from one attention, each part when it is first asked for."""
+    """What is derived from one attention, each part when it is first asked for. `text` is the spec, for readers."""
 
     meaning: Meaning
+    text: str = ""
     _gradients: dict[tuple[str, ...], Gradient] = field(default_factory=dict)
 
     @cached_property

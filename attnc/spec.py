@@ -77,7 +77,7 @@ class Attention:
     def derivation(self, statics: Statics = ()) -> Derivation:
         """What the compiler derives, for given bool and mode parameters (defaults otherwise)."""
         if statics not in self._derivations:
-            self._derivations[statics] = Derivation(lower(self.tree, self.definitions, dict(statics)))
+            self._derivations[statics] = Derivation(lower(self.tree, self.definitions, dict(statics)), self.text)
         return self._derivations[statics]
 
     def card(self, statics: Statics = ()) -> Card:

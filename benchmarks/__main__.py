@@ -54,7 +54,7 @@ class Run:
         self.console = console
         self.threads = threads
         self.quick = quick
-        self.effort = Effort(2, 3, 0.1) if quick else Effort(3, 15, 3.0)
+        self.effort = Effort(2, 3, 0.1) if quick else Effort(3, 15, 2.0)
 
     def everything(self, compile: Compile) -> Findings:
         todo = cases(self.quick)
@@ -85,11 +85,11 @@ class Run:
         begin("from text to plan")
         findings.frontend = frontend.measure(1, ["causal"]) if self.quick else frontend.measure(3)
         begin("first calls, with and without a cache")
-        findings.startup = startup.measure(1, ["causal"]) if self.quick else startup.measure(5)
+        findings.startup = startup.measure(1, ["causal"]) if self.quick else startup.measure(4)
         begin("soft cap and ALiBi beside causal")
         findings.variants += variants.measure_costs(Sizes(1, 8, n, 64), self.effort)
         begin("a window beside causal")
-        long = Effort(1, 1, 0) if self.quick else Effort(3, 5, 12)
+        long = Effort(1, 1, 0) if self.quick else Effort(3, 5, 8)
         findings.variants += variants.measure_window(Sizes(1, 8, 4 * n, 64), 256, long)
         begin("memory")
         findings.memory = memory.measure(Sizes(1, 8, 512 if self.quick else 16384, 64), self.threads)

@@ -12,7 +12,7 @@ from . import fresh
 from .specs import EXAMPLES
 
 GOAL = 150.0
-SPECS = ("causal", "sliding", "alibi", "documents", "differential", "t5")
+SPECS = ("causal", "sliding", "alibi", "documents", "t5")
 
 
 def measure(processes: int, specs: Sequence[str] = SPECS) -> dict[str, Any]:

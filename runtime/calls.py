@@ -27,6 +27,8 @@ from .kernels import Kernel, Request, load_kernel
 from .mistakes import NoData, OutOfMemory
 from .signature import Bound, Parameters, bind_sizes, check_tensors
 
+Tensors = dict[str, torch.Tensor]
+
 _MOST_REMEMBERED = 4096
 
 
@@ -86,7 +88,7 @@ class Situation:
     forward: Prepared
     names: tuple[str, ...]
     needs: tuple[str, ...]
-    backward: Callable[[Mapping[str, torch.Tensor]], Prepared]
+    backward: Callable[[Tensors], Prepared]
 
 
 class Caller:
@@ -147,10 +149,10 @@ class Caller:
         named = dict(zip(names, tensors))
         forward = self.prepare(request, False, named, bound, parameters, dtype)
 
-        def backward(available: Mapping[str, torch.Tensor]) -> Prepared:
+        def backward(available: Tensors) -> Prepared:
             return self.prepare(request, True, available, bound, parameters, dtype)
 
-        return Situation(card, bound, request, forward, names, needs, _once(backward))
+        return Situation(card, bound, request, forward, names, needs, _once(backward, request))
 
     def _request(
         self,
@@ -207,16 +209,22 @@ class Caller:
         return Prepared(self.name, kernel, words, tuple(pointers), fills)
 
 
-def _once(make: Callable[[Mapping[str, torch.Tensor]], Prepared]) -> Callable[[Mapping[str, torch.Tensor]], Prepared]:
-    """Prepares the backward at its first use, anew only where strides have changed."""
-    made: dict[tuple[Any, ...], Prepared] = {}
+def _once(make: Callable[[Tensors], Prepared], request: Request) -> Callable[[Tensors], Prepared]:
+    """Prepares the backward at its first use, anew only where strides have changed; what hooks on saved tensors brought
+    back in another layout than the kernel is made for is copied."""
+    has_unit = {name: unit for name, _, unit in request.layouts}
+    made: dict[tuple[Any, ...], tuple[Prepared, list[str]]] = {}
 
-    def get(available: Mapping[str, torch.Tensor]) -> Prepared:
+    def get(available: Tensors) -> Prepared:
         key = tuple([t.stride() for t in available.values()])
         found = made.get(key)
         if found is None:
-            found = made[key] = make(available)
-        return found
+            odd = [name for name, t in available.items() if has_unit.get(name, True) and not _unit_last(t)]
+            plain = {name: available[name].contiguous() for name in odd}
+            found = made[key] = make({**available, **plain}), odd
+        for name in found[1]:
+            available[name] = available[name].contiguous()
+        return found[0]
 
     return get
 

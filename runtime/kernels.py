@@ -19,10 +19,13 @@ from attnc.card import OutputCard
 from attnc.codegen.cpp.names import Layout
 from attnc.ir.host import Encoded, encode
 from attnc.pipeline import Derivation, Output
+from attnc.planning.plan import Plan
+from attnc.planning.printer import print_plan
 
 from . import toolchain
 from .cache import digest, forget, load, load_json, path_of, store_json
 from .deriving import alone
+from .mistakes import CannotBeCompiled
 
 if TYPE_CHECKING:
     from attnc.codegen.cpp.program import Source
@@ -118,7 +121,11 @@ def _open(manifest: Mapping[str, Any]) -> Kernel:
 
 def _build(derive: Callable[[], Derivation], request: Request, is_backward: bool) -> dict[str, Any]:
     with alone():
-        source, outputs, kept, missing = generate(derive(), request, is_backward)
+        derivation = derive()
+        try:
+            source, outputs, kept, missing = generate(derivation, request, is_backward)
+        except AssertionError as error:
+            raise CannotBeCompiled(derivation.meaning.name, str(error)).error() from error
     return {
         "binary": toolchain.build(source.text).name,
         "sizes": list(source.arguments.sizes),
@@ -149,7 +156,7 @@ def generate(
         outputs = derivation.forward_outputs(kept)
         missing = ()
     layouts = _layouts(derivation, request, outputs, kept_cards)
-    header = _header(derivation, is_backward)
+    header = _header(derivation, plan, is_backward)
     source = derivation.source(plan, request.compute, dict(request.widths), layouts, header)
     return source, [_output_card(output) for output in outputs], kept_cards, missing
 
@@ -191,12 +198,10 @@ def _kept_dtype(derivation: Derivation, request: Request, name: str, wide: str) 
     return {"float": wide, "int": "int64", "bool": "bool"}[saved.node.type]
 
 
-def _header(derivation: Derivation, is_backward: bool) -> str:
-    meaning = derivation.meaning
-    lines = [f"{'Backward' if is_backward else 'Forward'} of the attention {meaning.name}, made by attnc."]
-    if meaning.doc:
-        lines += ["", *meaning.doc.strip().split("\n")]
-    return "\n".join(lines)
+def _header(derivation: Derivation, plan: Plan, is_backward: bool) -> str:
+    """What a reader of the source wants first: the spec, and what the compiler made of it."""
+    title = f"{'Backward' if is_backward else 'Forward'} of the attention {derivation.meaning.name}, made by attnc."
+    return "\n\n".join((title, derivation.text.strip(), print_plan(plan).strip()))
 
 
 __all__ = ["Kernel", "Request", "generate", "generator_digest", "load_kernel"]

@@ -280,6 +280,19 @@ class RequirementFails(CallMistake):
 
 
 @dataclass(frozen=True)
+class CannotBeCompiled(CallMistake):
+    """A spec that the compiler's own checks stop at: its fault, not the spec's."""
+
+    code: ClassVar[str] = "cannot-be-compiled"
+    reason: str
+
+    def diagnostic(self) -> Diagnostic:
+        title = f"'{self.attention}' cannot be compiled: {self.reason or 'a check of the compiler failed'}"
+        note = "this is a limit or a fault of attnc, not a mistake in the spec; please report it"
+        return Diagnostic(self.code, title, (), note, ("compute it densely: 'attention.reference(…)'",))
+
+
+@dataclass(frozen=True)
 class SecondOrder(CallMistake):
     code: ClassVar[str] = "second-order"
 

@@ -130,7 +130,8 @@ def build_count() -> int:
 
 def build(text: str, extra: tuple[str, ...] = ()) -> Path:
     """A shared library for a C++ text, from the cache or compiled now."""
-    name = digest(text, headers_digest(), compiler().identity, *extra) + ".so"
+    code = "\n".join(line for line in text.split("\n") if not line.startswith("//"))
+    name = digest(code, headers_digest(), compiler().identity, *extra) + ".so"
     if load(name) is None:
         with locked(name):
             if load(name) is None:

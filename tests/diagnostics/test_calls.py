@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import attnc
-from attnc.runtime import cache, calls, toolchain
+from attnc.runtime import cache, calls, kernels, toolchain
 
 from .goldens import compare
 from .wrong_calls import (
@@ -149,6 +149,18 @@ def test_a_compiler_that_fails(no_compiler, monkeypatch, tmp_path):
     with pytest.raises(attnc.AttnError) as caught:
         attnc.loads("attention lonely\n")(*(numbers(1, 1, 3, 2),) * 3)
     compare(HERE.parent / "compiler_failed.txt", str(caught.value).replace(str(tmp_path), "/tools"))
+
+
+def test_a_check_of_the_compiler_that_fails(no_compiler, monkeypatch):
+    """Where the compiler stops at an invariant of its own, the user is told of the spec and not of Python."""
+
+    def stop(*_):
+        raise AssertionError("no loop over e")
+
+    monkeypatch.setattr(kernels, "generate", stop)
+    with pytest.raises(attnc.AttnError) as caught:
+        attnc.loads("attention lonely\n")(*(numbers(1, 1, 3, 2),) * 3)
+    compare(HERE.parent / "cannot_be_compiled.txt", caught.value)
 
 
 def test_the_dense_meaning_refuses_the_same():

@@ -101,7 +101,8 @@ def test_modes_are_never_code():
     hostile = "*/ evil(); ??/ {evil} //"
     parameters = f"(mode: '{hostile}' | 'b' = 'b')"
     attention = attnc.loads(SPEC.format(parameters=parameters))
-    assert "evil" not in attention.source(width=8)
+    code = [line for line in attention.source(width=8).split("\n") if not line.startswith("// ")]
+    assert "evil" not in "\n".join(code)
 
 
 def test_nothing_in_a_text_runs(tmp_path):

@@ -99,4 +99,4 @@ def test_scores_of_ten_billion(example):
     inputs = draw(far, ODD, torch.float32)
     for name, number in call(example.name, inputs, example.parameters).items():
         assert number.isfinite().all(), name
-    check_example(far, ODD)
+    check_example(far, ODD, draws=1)

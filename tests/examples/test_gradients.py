@@ -22,18 +22,21 @@ def test_gradcheck(example):
     assert torch.autograd.gradcheck(function, given, nondet_tol=0.0, fast_mode=True)
 
 
-@pytest.mark.parametrize("name", ["alibi", "t5_decoder", "shaw", "cosine", "sink", "differential"])
+@pytest.mark.parametrize("name", ["alibi", "shaw", "cosine", "sink"])
 def test_gradient_of_the_last_input_only(name):
-    trial = trials(BY_NAME[name], ODD, torch.float32, range(1))[0]
-    last = list(trial.inputs)[-1]
-    full = call(name, trial.inputs, trial.parameters)
-    found = call(name, trial.inputs, trial.parameters, wanted={last})
-    assert list(found) == ["result 0", f"gradient of {last}"]
-    assert torch.equal(found["result 0"], full["result 0"])
-    assert not faults([full | found], [trial])
+    drawn = trials(BY_NAME[name], ODD, torch.float32)
+    merged = []
+    for trial in drawn:
+        last = list(trial.inputs)[-1]
+        full = call(name, trial.inputs, trial.parameters)
+        found = call(name, trial.inputs, trial.parameters, wanted={last})
+        assert list(found) == ["result 0", f"gradient of {last}"]
+        assert torch.equal(found["result 0"], full["result 0"])
+        merged.append(full | found)
+    assert not faults(merged, drawn)
 
 
-@pytest.mark.parametrize("wanted", ["q", "k", "q k", "q v", "k v"])
+@pytest.mark.parametrize("wanted", ["q", "k", "q v"])
 def test_gradients_of_some_inputs(wanted):
     """They are those of the run that has all."""
     names = wanted.split()
@@ -44,7 +47,7 @@ def test_gradients_of_some_inputs(wanted):
     assert all(torch.equal(found[name], full[name]) for name in found)
 
 
-@pytest.mark.parametrize("name", ["causal", "partial", "cosine", "cog", "differential", "squared_relu"])
+@pytest.mark.parametrize("name", ["causal", "partial", "differential"])
 def test_results_are_the_same_without_gradients(name):
     example = BY_NAME[name]
     inputs = draw(example, ODD, torch.float32)

@@ -94,13 +94,14 @@ def test_results_must_be_there_in_the_right_shape():
     assert faults([{name: n for name, n in found.items() if name != "gradient of v"}], drawn)
 
 
-def test_noise_is_of_the_size_of_eager_errors():
-    """Sums that eager code adds one term after another err more than their terms, those in blocks about as much."""
-    for example in EXAMPLES:
-        trial = trials(example, ODD, torch.float32, range(1))[0]
-        for name in trial.truth:
+@every
+def test_noise_is_of_the_size_of_eager_errors(example):
+    """Of results with numbers enough to tell: sums of one term after another err more than their terms do."""
+    trial = trials(example, ODD, torch.float32, range(1))[0]
+    for name in trial.truth:
+        if trial.truth[name].numel() > 100:
             largest, mean = (trial.noise(name) / trial.eager_error(name)).tolist()
-            assert 1 / 8 < largest < 8 and 1 / 4 < mean < 4, (example.name, name, largest, mean)
+            assert 1 / 8 < largest < 8 and 1 / 4 < mean < 4, (name, largest, mean)
 
 
 def test_noise_depends_on_its_seed_only():

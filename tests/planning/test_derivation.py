@@ -78,7 +78,8 @@ def test_one_pass_each_way_however_it_is_written(made):
 
 
 def normalized(source):
-    return re.sub(r"/\*.*?\*/", "", source, flags=re.DOTALL)
+    """The code without its comments, which hold the spec."""
+    return re.sub(r"//.*\n", "", source)
 
 
 @pytest.mark.parametrize("backward", [False, True])

@@ -9,6 +9,8 @@ import torch
 
 from attnc.runtime import cache, kernels, pool, toolchain
 
+from .probes import probe
+
 COMPILER = shutil.which("g++") or shutil.which("clang++") or shutil.which("c++")
 SCRIPT = """#!/bin/sh
 [ "$1" = --version ] && exec {compiler} --version
@@ -65,8 +67,14 @@ def made(tmp_path_factory):
     return tmp_path_factory.mktemp("made")
 
 
+@pytest.fixture(scope="session")
+def imported():
+    """The compiler's modules, so that forked children need not import them again."""
+    probe().source()
+
+
 @pytest.fixture
-def workplace(tmp_path, monkeypatch, made):
+def workplace(tmp_path, monkeypatch, made, imported):
     if COMPILER is None:
         pytest.skip("no C++ compiler")
     pool.entry_points()  # its threads are those of the whole process, wherever it was built

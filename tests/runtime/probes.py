@@ -13,7 +13,7 @@ mask      j <= i and i - j < window
 SEVERAL = """attention several
 axis      i, j: N
 mask      j < i
-output    out, total = logsumexp[j](s), near = max[j](s), count = sum[j](1), is_open = any[j](s > 0.0)
+output    out, total = logsumexp[j](s), near = max[j](s), count = count[j](s > 0.5), is_open = any[j](s > 0.0)
 """
 
 
