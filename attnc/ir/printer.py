@@ -40,8 +40,8 @@ def _leaf(node: Node) -> str:
 
 
 def number(value: float) -> str:
-    if math.isinf(value):
-        return "inf" if value > 0 else "-inf"
+    if not math.isfinite(value):
+        return str(value)
     return f"{value:.10g}" if value != int(value) or abs(value) >= 1e15 else f"{value:.1f}"
 
 
