@@ -169,7 +169,10 @@ def _keep_out_of_graphs() -> None:
 
 @cache
 def _named_results(names: tuple[str, ...]) -> Any:
-    made: Any = namedtuple("Results", names, rename=True)
+    return _made_picklable(namedtuple("Results", names, rename=True), names)
+
+
+def _made_picklable(made: Any, names: tuple[str, ...]) -> Any:
     made.__reduce__ = lambda results: (_results_again, (names, tuple(results)))
     return made
 

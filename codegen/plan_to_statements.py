@@ -22,6 +22,7 @@ from attnc.planning.plan import (
 )
 
 from .contractions import find_contraction
+from .shared_values import shared_values
 from .statements import (
     NATURAL,
     PANEL,
@@ -103,6 +104,8 @@ class _PassStatements:
         self.tiles: dict[Node, Local] = {}
         self.filled: dict[tuple[Node, Node | None], Local] = {}
         self.accumulators: dict[Node, Local] = {}
+        self.shared = shared_values(made)
+        self.kept: list[Local] = []
         self.anchors: list[Node] = []
 
     def build(self) -> tuple[Pack, RunPass]:
@@ -122,7 +125,7 @@ class _PassStatements:
         run = RunPass(
             made.row, made.loop, made.grid, made.owns_rows, made.split, outer, tuple(self.accumulators.values()),
             tuple(self.anchors), made.sequential, inner, Tiles(made.loop, made.classes, tuple(body)), made.epilogue,
-            (*self.tiles.values(), *self.filled.values()), self._zeroed(),
+            (*self.tiles.values(), *self.filled.values(), *self.kept), self._zeroed(),
         )
         return Pack(made.loop, tuple(self.packed.values())), run
 
@@ -158,9 +161,15 @@ class _PassStatements:
                     collects.append(self._collect(accumulator, term))
         for store in stores:
             before += self._operands(store.node, frozenset())
+        fills += [self._shared(node) for node in self.shared.get(phase, ())]
         follow = self._follow(mine)
         sweep = [Sweep(tuple(fills), tuple(collects), stores)] if fills or collects or stores else []
         return [*before, *follow, *sweep, *after]
+
+    def _shared(self, node: Node) -> Fill:
+        local = Local(f"values{len(self.kept)}", node, True, True)
+        self.kept.append(local)
+        return Fill(local, None, is_shared=True)
 
     def _follow(self, mine: list[Accumulator]) -> list[TileStatement]:
         groups: dict[tuple[object, ...], list[Local]] = {}

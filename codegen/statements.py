@@ -79,10 +79,11 @@ class Follow:
 
 @dataclass(frozen=True)
 class Fill:
-    """tile[row, loop] = node, 0 where the domain does not hold."""
+    """tile[row, loop] = node, 0 where the domain does not hold; `is_shared` where later sweeps read the node from it."""
 
     tile: Local
     domain: Node | None
+    is_shared: bool = False
 
 
 @dataclass(frozen=True)

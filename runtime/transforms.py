@@ -19,31 +19,47 @@ from .mistakes import CallMistake, ForwardMode
 
 @dataclass(frozen=True)
 class InsideTransform(CallMistake):
-    """`transform` is what the call stands in, `fact` why it cannot."""
+    """`transform` is what the call stands in, `fact` why it cannot, `help` what can be done instead."""
 
     code: ClassVar[str] = "inside-transform"
     transform: str
     fact: str
+    help: str
 
     def diagnostic(self) -> Diagnostic:
         title = f"'{self.attention}' cannot be called inside {self.transform}"
-        return Diagnostic(self.code, title, (), self.fact, (f"call '{self.attention}.reference(…)' there",))
+        return Diagnostic(self.code, title, (), self.fact, (self.help,))
 
 
 _OPERATIONS_ONLY = "it records torch's operations, and a kernel is none"
-_NO_RULE = "it has no rule for kernels; they are differentiable by 'backward' and 'torch.autograd.grad'"
+_NO_RULE = "it has no rule for kernels"
 
 
 def check_transforms(attention: str, tensors: Sequence[Any]) -> None:
     """AttnError inside torch.func's transforms, forward-mode differentiation, torch.jit.trace and make_fx."""
     if torch._C._are_functorch_transforms_active():
-        raise InsideTransform(attention, "a transform of torch.func", _NO_RULE).error()
+        raise _inside_functorch(attention).error()
     if forward_ad._current_level >= 0 and any(map(_has_tangent, tensors)):
         raise ForwardMode(attention).error()
     if torch._C._is_tracing():
-        raise InsideTransform(attention, "torch.jit.trace", _OPERATIONS_ONLY).error()
+        raise _while_recording(attention, "torch.jit.trace").error()
     if torch._C._len_torch_dispatch_stack() and _is_recording():
-        raise InsideTransform(attention, "make_fx", _OPERATIONS_ONLY).error()
+        raise _while_recording(attention, "make_fx").error()
+
+
+def _inside_functorch(attention: str) -> CallMistake:
+    kind = torch._C._functorch.peek_interpreter_stack().key().name
+    if kind == "Jvp":
+        return ForwardMode(attention)
+    if kind == "Vmap":
+        help = "make the axis that it maps over a part of the batch: 'q.flatten(0, 1)'"
+        return InsideTransform(attention, "torch.vmap", _NO_RULE, help)
+    help = f"use 'torch.autograd.grad', or call '{attention}.reference(…)' there"
+    return InsideTransform(attention, "a transform of torch.func", _NO_RULE, help)
+
+
+def _while_recording(attention: str, transform: str) -> CallMistake:
+    return InsideTransform(attention, transform, _OPERATIONS_ONLY, "use 'torch.compile', which leaves the call out")
 
 
 def _has_tangent(tensor: Any) -> bool:

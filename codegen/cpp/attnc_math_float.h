@@ -43,10 +43,20 @@ ATTNC_INLINE v_float expm1(v_float x) {
   const v_float r = expm1_within(clamp(x, -18.0f, 89.0f));
   return abs(x) < 0x1p-100f ? x : r;
 }
+// a / b for ordinary numbers, 1.5 ulp: a division takes as long as the rest of tanh.
+ATTNC_INLINE v_float quotient(v_float a, v_float b) {
+#if defined(__AVX512F__) && ATTNC_VECTOR_BYTES == 64 && !defined(__clang__)
+  const v_float r = (v_float)__builtin_ia32_rcp14ps512_mask(b, b, (short)-1);
+  const v_float q = a * r;
+  return q + r * (a - q * b);
+#else
+  return a / b;
+#endif
+}
 // 2.5 ulp
 ATTNC_INLINE v_float tanh(v_float x) {
   const v_float a = abs(x), m = expm1_within(2.0f * first_if_smaller(splat(10.0f), a));
-  return copysign(m / (m + 2.0f), x);
+  return copysign(quotient(m, m + 2.0f), x);
 }
 
 // ---- logarithms

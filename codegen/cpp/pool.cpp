@@ -93,7 +93,32 @@ template <class F> bool spin(F ready) {
   return false;
 }
 
+// How floating point behaves within tasks, whatever the thread had set: rounding to nearest, and results too small for
+// a normal number are 0. Weights of far keys would be such numbers, and arithmetic on them is tens of times slower.
+class arithmetic {
+#if defined(__SSE__)
+  const unsigned before = __builtin_ia32_stmxcsr();
+
+ public:
+  arithmetic() { __builtin_ia32_ldmxcsr(0x9f80); }
+  ~arithmetic() { __builtin_ia32_ldmxcsr(before); }
+#elif defined(__aarch64__)
+  uint64_t before;
+
+ public:
+  arithmetic() {
+    __asm__ volatile("mrs %0, fpcr" : "=r"(before));
+    __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)1 << 24));
+  }
+  ~arithmetic() { __asm__ volatile("msr fpcr, %0" : : "r"(before)); }
+#else
+ public:
+  arithmetic() {}
+#endif
+};
+
 void run_tasks(call *c, int number) {
+  const arithmetic set_for_now;
   for (;;) {
     const int64_t task = __atomic_fetch_add(&c->next, 1, __ATOMIC_RELAXED);
     if (task >= c->tasks) return;

@@ -128,6 +128,9 @@ class TileWriter:
 
     def _body(self, is_full: bool) -> None:
         self.is_full = is_full
+        for local in self.owner.run.tile_locals:
+            if local.name.startswith("values"):
+                self.em.known.pop(local.node, None)  # each variant of the body computes it first
         for statement in self.tiles.body:
             self._statement(statement)
         if self.owner.run.anchors:
@@ -262,6 +265,9 @@ class TileWriter:
                     self._finish_row(collect, part, "r")
             for collect in looped:
                 self._looped(collect, list(collect.widths))
+        for fill in sweep.fills:
+            if fill.is_shared:
+                self._know_tile(fill.tile)
         for collect, part in whole.items():
             self.deposits.scalar_to_memory(collect, self._folded(collect, part))
         for collect, name in columns.items():

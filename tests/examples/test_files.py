@@ -30,7 +30,7 @@ def test_all_are_well_formed():
     done = attnc("check", *map(str, FILES))
     assert done.returncode == 0, done.stdout + done.stderr
     for example in EXAMPLES:
-        assert f"{example.file or example.name}.attn: {example.name} is well-formed" in done.stdout
+        assert re.search(rf"\b{example.file or example.name}\.attn: {example.name}\b.* is well-formed", done.stdout)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -143,7 +143,9 @@ SECOND_ORDER = {
 def test_second_order_is_refused(case):
     *others, slope = tensors(B=1, H=1, N=3, D=2)
     with pytest.raises(attnc.AttnError) as caught:
-        SECOND_ORDER[case](lambda q: probe()(q, *(t.to(q.dtype) for t in (*others[1:], slope))), others[0].requires_grad_())
+        SECOND_ORDER[case](
+            lambda q: probe()(q, *(t.to(q.dtype) for t in (*others[1:], slope))), others[0].requires_grad_()
+        )
     assert caught.value.code == "second-order"
 
 
