@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
+from torch._C import _are_functorch_transforms_active, _is_tracing, _len_torch_dispatch_stack
 from torch.autograd import forward_ad
 
 from attnc.diagnostics import Diagnostic
@@ -37,13 +38,13 @@ _NO_RULE = "it has no rule for kernels"
 
 def check_transforms(attention: str, tensors: Sequence[Any]) -> None:
     """AttnError inside torch.func's transforms, forward-mode differentiation, torch.jit.trace and make_fx."""
-    if torch._C._are_functorch_transforms_active():
+    if _are_functorch_transforms_active():
         raise _inside_functorch(attention).error()
     if forward_ad._current_level >= 0 and any(map(_has_tangent, tensors)):
         raise ForwardMode(attention).error()
-    if torch._C._is_tracing():
+    if _is_tracing():
         raise _while_recording(attention, "torch.jit.trace").error()
-    if torch._C._len_torch_dispatch_stack() and _is_recording():
+    if _len_torch_dispatch_stack() and _is_recording():
         raise _while_recording(attention, "make_fx").error()
 
 

@@ -19,12 +19,15 @@ Bounds = tuple[Node, Node] | None
 @dataclass(frozen=True)
 class TileClasses:
     """`may`: some pair of the tile may be in the domain; `must`: all are. `low <= loop index < high` holds for every
-    pair of a block of rows. All are nodes over the corners: first and last row, first and last loop index."""
+    pair of a block of rows, and from `inner_low` up to `inner_high` every pair of the block is in the domain. All are
+    nodes over the corners: first and last row, first and last loop index."""
 
     may: Node
     must: Node
     low: Node
     high: Node
+    inner_low: Node
+    inner_high: Node
     unknown: tuple[Node, ...]
 
 
@@ -47,7 +50,8 @@ def classify(graph: Graph, domain: Node, row: Axis | None, loop: Axis) -> TileCl
     analysis = _Analysis(graph, row, loop)
     may, must = analysis.decide(domain)
     low, high = analysis.hull(domain)
-    return TileClasses(may, must, low, high, tuple(analysis.unknown))
+    inner = analysis.inner(domain)
+    return TileClasses(may, must, low, high, *inner, tuple(dict.fromkeys(analysis.unknown)))
 
 
 class _Analysis:
@@ -145,19 +149,49 @@ class _Analysis:
             return _extreme(graph, "max", low, other_low), _extreme(graph, "min", high, other_high)
         return whole
 
-    def _half_line(self, form: Node, whole: tuple[Node, Node]) -> tuple[Node, Node]:
-        """Loop indices c with rate · c + rest <= 0 for some row of the block."""
+    def inner(self, condition: Node) -> tuple[Node, Node]:
+        """A range of loop indices within which all pairs with these rows are in the domain."""
         graph = self.graph
+        if self.loop not in condition.axes:
+            must = self.decide(condition)[1]
+            return graph.const(0), graph.where(must, self.loop.size, graph.const(0))
+        if condition.kind == "map" and condition.op in ("and", "or"):
+            parts = [self.inner(arg) for arg in condition.args]
+            return self._common(parts) if condition.op == "and" else self._either(parts)
+        if condition.kind == "map" and condition.op == "at_most_zero":
+            return self._half_line(condition.args[0], (graph.const(0), self.loop.size), inside=True)
+        return graph.const(0), graph.const(0)
+
+    def _common(self, parts: list[tuple[Node, Node]]) -> tuple[Node, Node]:
+        low, high = parts[0]
+        for other_low, other_high in parts[1:]:
+            low, high = _extreme(self.graph, "max", low, other_low), _extreme(self.graph, "min", high, other_high)
+        return low, high
+
+    def _either(self, parts: list[tuple[Node, Node]]) -> tuple[Node, Node]:
+        """Ranges from the same end are one; else the first."""
+        low, high = parts[0]
+        for other_low, other_high in parts[1:]:
+            if low is other_low:
+                high = _extreme(self.graph, "max", high, other_high)
+            elif high is other_high:
+                low = _extreme(self.graph, "min", low, other_low)
+        return low, high
+
+    def _half_line(self, form: Node, whole: tuple[Node, Node], inside: bool = False) -> tuple[Node, Node]:
+        """Loop indices c with rate · c + rest <= 0 for some row of the block, or (`inside`) for every one."""
+        graph = self.graph
+        unknown = (graph.const(0), graph.const(0)) if inside else whole
         own = graph.index(self.loop)
         coefficients = dict(zip(form.args, form.attribute[0])) if form.is_sum else {form: 1}
         rate = coefficients.get(own)
         if rate is None:
-            return whole
+            return unknown
         rest = graph.sub(form, graph.scale(rate, own))
         bounds = self.bounds(rest) if self.loop not in rest.axes else None
         if bounds is None:
-            return whole
-        least = bounds[0]
+            return unknown
+        least = bounds[1 if inside else 0]
         if rate > 0:
             last = graph.neg(least) if rate == 1 else _quotient(graph, graph.neg(least), rate)
             return whole[0], _extreme(graph, "min", whole[1], graph.add(last, graph.const(1)))

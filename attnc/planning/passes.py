@@ -194,9 +194,12 @@ class PassBuilder:
         first = parts[0]
         if len(parts) == 1:
             return first
-        low, high = first.low, first.high
+        low, high, inner_low, inner_high = first.low, first.high, first.inner_low, first.inner_high
         for part in parts[1:]:
             low, high = graph.map("min", (low, part.low), "int"), graph.map("max", (high, part.high), "int")
+            inner_low = graph.map("max", (inner_low, part.inner_low), "int")
+            inner_high = graph.map("min", (inner_high, part.inner_high), "int")
         unknown = tuple(dict.fromkeys(node for part in parts for node in part.unknown))
         may = graph.any(*(part.may for part in parts))
-        return TileClasses(may, graph.all(*(part.must for part in parts)), low, high, unknown)
+        must = graph.all(*(part.must for part in parts))
+        return TileClasses(may, must, low, high, inner_low, inner_high, unknown)

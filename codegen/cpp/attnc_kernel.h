@@ -48,6 +48,7 @@ template <class T> static inline int64_t valid_lanes(int64_t left) { return left
 template <class T> ATTNC_INLINE ints<T> first_lanes(int64_t count) {
   return iota<T>() < (typename shape<T>::integer)count;
 }
+// Rounded up to whole vectors.
 template <class T> static inline int64_t whole_vectors(int64_t n) { return (n + lanes<T> - 1) / lanes<T> * lanes<T>; }
 
 // A bound for comparing narrow lanes, which lie strictly within 32 bits, with any 64-bit number.

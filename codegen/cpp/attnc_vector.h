@@ -54,6 +54,21 @@ typedef ATTNC_VECTOR(uint64_t, ATTNC_VECTOR_BYTES) v_ulong;
 typedef ATTNC_VECTOR(float, ATTNC_VECTOR_BYTES / 2) h_float;
 typedef ATTNC_VECTOR(int32_t, ATTNC_VECTOR_BYTES / 2) h_int;
 
+// A value as it is, rounded: compilers must not fuse the multiplication that made it with what follows.
+#if defined(__AVX512F__)
+#define ATTNC_IN_REGISTER "+v"
+#elif defined(__SSE2__)
+#define ATTNC_IN_REGISTER "+x"
+#elif defined(__aarch64__)
+#define ATTNC_IN_REGISTER "+w"
+#else
+#define ATTNC_IN_REGISTER "+m"
+#endif
+template <class V> ATTNC_INLINE V rounded(V x) {
+  __asm__("" : ATTNC_IN_REGISTER(x));
+  return x;
+}
+
 // As many int64_t as v_float has lanes. A struct of two machine vectors: compilers turn comparisons of vectors
 // wider than the machine's into scalar code. Its operators are in attnc_integer.h.
 struct wide {

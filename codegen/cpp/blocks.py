@@ -35,7 +35,7 @@ def choose_blocks(names: Names, run: RunPass) -> Blocks:
     columns = 256 if widest <= 64 else 128 if widest <= 160 else 64
     if names.compute == "double":
         columns //= 2
-    return Blocks(96 if run.row is not None else 1, columns, lanes)
+    return Blocks(48 if run.row is not None else 1, columns, lanes)
 
 
 def width_of(names: Names, axis: Axis) -> int:

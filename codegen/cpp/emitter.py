@@ -60,6 +60,7 @@ class Emitter:
         self.intervals = intervals or Intervals()
         self.scopes: list[Scope] = [Scope({})]
         self.known: dict[Node, Known] = {}
+        self.statistics: frozenset[Node] = frozenset()
         self.counter = 0
 
     # --- scopes ------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from attnc.ir.node import BOOL, FLOAT, INT, walk
 from attnc.ir.rewrite import substitute
 
 from .emitter import Emitter, Value
+from .exponents import rounded, split_exponent
 from .names import identifier, literal, size_name
 from .reads import read
 
@@ -101,6 +102,10 @@ def _map(em: Emitter, node: Node) -> Value:
         return _integer_condition(em, node)
     if node.op == "where":
         return _select(em, node, *node.args)
+    if node.op == "exp" and node.args[0].is_sum and em.lane_axis in node.axes:
+        parts = split_exponent(em, node.args[0])
+        if parts is not None:
+            return _exp_of_difference(em, *parts)
     args = [em.value(arg) for arg in node.args]
     level = max((arg.level for arg in args), default=0)
     lanes = any(arg.lanes for arg in args)
@@ -118,6 +123,16 @@ def _map(em: Emitter, node: Node) -> Value:
         return em.define(FLOAT, text, level, lanes)
     texts = [_float(em, arg, lanes) for arg in args]
     return em.define(FLOAT, _FLOAT_CALLS.get(node.op, _call(node.op))(texts), level, lanes)
+
+
+def _exp_of_difference(em: Emitter, score: Node, rest: Node) -> Value:
+    """exp(score + rest), the score rounded for itself."""
+    other = em.value(rest)
+    own = rounded(em, score) if em.lane_axis in score.axes else em.value(score).text
+    lanes = em.with_lanes(other).text if em.lane_axis in score.axes or other.lanes else other.text
+    level = max(other.level, em.level_of(score.axes))
+    total = em.define(FLOAT, f"({own} + {lanes})", level, lanes=True)
+    return em.define(FLOAT, f"exp({total.text})", total.level, lanes=True)
 
 
 def _float(em: Emitter, value: Value, lanes: bool) -> str:

@@ -15,7 +15,7 @@ from .emitter import Emitter, Known, Value
 from .loops import nest_body
 from .names import Names, literal
 from .reads import stride_of
-from .sweeps import TileWriter
+from .tiles import TileWriter
 
 _MUTABLE = {"sum": "0", "prod": "1", "max": "-__builtin_inf()", "min": "__builtin_inf()"}
 
@@ -107,6 +107,7 @@ class PassWriter:
             self._prepare(prepare)
         for local in run.accumulators:
             self._know_local(local)
+        em.statistics = frozenset(local.node for local in run.accumulators)
         self._start_accumulators()
         self._sequential(0)
         self._epilogue()

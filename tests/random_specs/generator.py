@@ -4,6 +4,8 @@ A text is composed clause by clause. Each choice is one of hypothesis' draws, th
 text shrinks towards causal attention.
 """
 
+import re
+
 import torch
 from hypothesis import strategies as st
 
@@ -36,6 +38,9 @@ class Writer:
     def number(self, low, high):
         return self.draw(st.integers(low, high))
 
+    def some(self, options, most):
+        return self.draw(st.lists(st.sampled_from(options), unique=True, max_size=most))
+
     def write(self, *writers):
         """The text of one of these, each a text or what makes one."""
         chosen = self.pick(*range(len(writers)))
@@ -66,19 +71,13 @@ class Writer:
     def per_head(self):
         return self.write(
             lambda: self.input("w", "H") + "[h]",
-            lambda: self.input("c", ""),
+            lambda: self.input("gain", ""),
             lambda: self.input("u", "B, H") + "[b, h]",
             lambda: self.parameter("alpha", "float", 0.7),
         )
 
     def integer(self):
         return self.write("3", lambda: self.parameter("n", "int", self.number(1, 4)), "2", "5")
-
-    def vector_of(self, side, width):
-        """The name and index of a vector at a query or at a key."""
-        if side == "i":
-            return self.pick(*(("q",) if width == "D" else ("v", "v") if self.is_self else ("q",))), "i"
-        return self.pick(*(("k",) if width == "D" else ("v",))), "j"
 
     # --- vectors of a query or a key -----------------------------------------------------------------------------------
 
@@ -101,7 +100,6 @@ class Writer:
         return self.write(
             "q" if side == "i" else "k",
             lambda: self.input("q2" if side == "i" else "k2", f"B, {'H' if side == 'i' else 'G'}, {rows}, D"),
-            lambda: "k" if self.is_self or side == "j" else "q",
         )
 
     def vector(self, side, depth=1):
@@ -117,6 +115,7 @@ class Writer:
             lambda: f"l2({inner()})",
             lambda: f"{self.pick(*FUNCTIONS)}({inner()})",
             lambda: f"({inner()} + {self.input('a', self.pick('H, D', 'D'))})",
+            lambda: f"({inner()} + {'k' if self.is_self else name}[{side}])",
             lambda: f"{inner()} * {self.scalar(side)}",
             lambda: f"({inner()} - {self.vector(side, 0)[:-1]} - 1])",
             lambda: f"{self.input('W', self.pick('D, D', 'H, D, D'))} @ {plain}",
@@ -243,7 +242,7 @@ class Writer:
         return self.write(
             x,
             lambda: f"{x} + {self.pair()}",
-            lambda: f"softcap({x}, {self.pick('3.0', self.parameter('cap', 'float', '2.0'))})",
+            lambda: f"softcap({x}, {self.write('3.0', lambda: self.parameter('cap', 'float', '2.0'))})",
             lambda: f"({x}) * sigmoid({self.pair()})",
             lambda: f"{self.pick(*FUNCTIONS)}({x})",
             lambda: f"max({x}, {self.per_head()})",
@@ -357,7 +356,8 @@ class Writer:
         self.defines[x] = f"define {x}[j](x) = {body}"
         return x + "[j]"
 
-    def row_statistic(self, s):
+    def row_statistic(self, s, of_pairs=True):
+        """A number at a query; of pairs, sometimes that of the key's own position."""
         bare = self.pick("mean", "max", "logsumexp", "sum_tanh", "std", "min", "count")
         text = {
             "sum_tanh": f"sum[j](tanh({s})) / N",
@@ -369,7 +369,7 @@ class Writer:
         if self.flip():
             return f"({text})"
         name = self.let("row", "[i]", text)
-        return self.pick(f"{name}[i]", f"{name}[i - 1]", f"{name}[i // 2]", *([f"{name}[j]"] if self.is_self else []))
+        return self.pick(f"{name}[i]", f"{name}[i - 1]", f"{name}[i // 2]", *([f"{name}[j]"] if of_pairs and self.is_self else []))
 
     # --- what the weights gather -----------------------------------------------------------------------------------------
 
@@ -399,7 +399,7 @@ class Writer:
             lambda: f"{gathered} - {self.per_head()} * mean[j](v[j])" if "* v[j])" in gathered else gathered,
             lambda: f"sum[j: {self.condition(0)}]({p} * v[j])",
             lambda: f"sum[j]({p} * v[j]) + sum[j]({p} ** 2 * {self.scalar('j')})",
-            lambda: f"sum[j]({p} * v[j]) * {self.row_statistic(s)}",
+            lambda: f"sum[j]({p} * v[j]) * {self.row_statistic(s, False)}",
             lambda: f"max[j]({p} * v[j])" if self.masks == [] else gathered,
             self.second_stage if self.is_self else gathered,
             self.shifted_stage,
@@ -443,7 +443,7 @@ class Writer:
             "p",
             "lse = logsumexp[j](s)",
             "top[i] = max[j](s)",
-            "entropy[i] = -sum[j](xlogy(p, p))",
+            "entropy[i] = -sum[j](xlogy(abs(p), abs(p)))",
             "received[j] = sum[i](p)",
             "total[i] = sum[j](p)",
             "s",
@@ -457,9 +457,9 @@ class Writer:
             "spread[i] = var[j](s)",
             "low[j] = min[i](s)",
             "spectrum[d] = sum[i](q[i, d] * cos(0.1 * i))",
-            "half[i] = out[i, :2]",
+            *(["half[i] = out[i, :2]"] if self.gathers_vectors else []),
         ]
-        chosen = self.draw(st.lists(st.sampled_from(options), unique=True, max_size=3))
+        chosen = self.some(options, 3)
         if not chosen:
             return ""
         return "output " + ", ".join(["out"] * (not self.pick(0, 0, 0, 1)) + chosen)
@@ -480,16 +480,20 @@ class Writer:
             clauses = [*masks, *outer, score, normalize, *lets, aggregate, outputs]
         else:
             clauses = [*outer, score, *masks, normalize, *lets, aggregate, outputs]
-        parameters = f"({', '.join(self.parameters.values())})" if self.parameters else ""
-        lines = [*self.defines.values(), f"attention a{parameters}"]
-        axes = [f"{name}: {size}" for name, size in self.axes.items()]
-        if self.inputs:
-            lines.append("input " + ", ".join(self.inputs.values()))
-        if self.is_self:
-            axes.insert(0, "i, j: N")
-        if axes:
-            lines.append("axis " + ", ".join(axes))
-        return "\n".join([*lines, *(c for c in clauses if c)]) + "\n"
+        return self.file([c for c in clauses if c])
+
+    def file(self, clauses):
+        """The text, with the declarations that something reads."""
+        words = set(re.findall(r"\w+", " ".join([*clauses, *self.axes.values(), *self.inputs.values()])))
+        used = lambda declared: [text for name, text in declared.items() if name in words]
+        axes = [f"{name}: {size}" for name, size in self.axes.items() if name in words]
+        inputs = [text for name, text in self.inputs.items() if name in set(re.findall(r"\w+", " ".join(clauses)))]
+        parameters = f"({', '.join(used(self.parameters))})" if used(self.parameters) else ""
+        lines = [*used(self.defines), f"attention a{parameters}"]
+        lines += ["input " + ", ".join(inputs)] if inputs else []
+        axes = ["i, j: N"] * self.is_self + axes
+        lines += ["axis " + ", ".join(axes)] if axes else []
+        return "\n".join([*lines, *clauses]) + "\n"
 
 
 @st.composite

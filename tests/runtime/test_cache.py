@@ -119,7 +119,7 @@ def test_processes_at_once_build_once(workplace):
     assert not list(workplace.cache.glob("*.lock"))
 
 
-# --- a process that finds everything -----------------------------------------------------------------------------------
+# --- a process that finds everything ----------------------------------------------------------------------------------
 
 FRESH = """
 import sys
@@ -159,7 +159,7 @@ def test_a_known_spec_is_neither_parsed_nor_compiled(workplace, tmp_path):
     assert not {"lark", "sympy", "networkx", "triton", "attnc.grammar.parser"} & set(eval(modules))
 
 
-# --- the folder --------------------------------------------------------------------------------------------------------
+# --- the folder -------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -260,7 +260,7 @@ def test_a_folder_that_goes_away(workplace):
     assert in_child(use)
 
 
-# --- entries -----------------------------------------------------------------------------------------------------------
+# --- entries ----------------------------------------------------------------------------------------------------------
 
 
 def age(name, seconds):

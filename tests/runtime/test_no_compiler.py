@@ -85,7 +85,7 @@ def test_densely_in_a_half(nothing):
     assert is_near(out, expected(*given), 0.02)
 
 
-# --- which compiler ----------------------------------------------------------------------------------------------------
+# --- which compiler ---------------------------------------------------------------------------------------------------
 
 
 def chosen(monkeypatch, **environment):

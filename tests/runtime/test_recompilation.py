@@ -118,7 +118,7 @@ def test_another_object_of_the_same_text_shares_kernels(builds):
     assert builds() == 0
 
 
-# --- only what is asked for --------------------------------------------------------------------------------------------
+# --- only what is asked for -------------------------------------------------------------------------------------------
 
 
 def kernels(attention, is_backward):

@@ -31,7 +31,7 @@ def results_of(attention, given):
     return [*found, *torch.autograd.grad(total, [tensor for tensor in given if tensor.requires_grad])]
 
 
-# --- fork --------------------------------------------------------------------------------------------------------------
+# --- fork -------------------------------------------------------------------------------------------------------------
 
 
 def use_pool(threads=3):
@@ -98,7 +98,7 @@ def test_fork_while_others_derive(workplace):
         holder.join()
 
 
-# --- how many threads --------------------------------------------------------------------------------------------------
+# --- how many threads -------------------------------------------------------------------------------------------------
 
 
 def test_torch_says_how_many_threads():
@@ -119,7 +119,7 @@ def test_bits_do_not_depend_on_threads(name):
         assert all(torch.equal(a, b) for a, b in zip(found[0], other))
 
 
-# --- Python's threads --------------------------------------------------------------------------------------------------
+# --- Python's threads -------------------------------------------------------------------------------------------------
 
 
 def in_threads(actions):
@@ -200,7 +200,7 @@ def test_other_threads_run_during_a_kernel(attention):
     assert max(sum(start < tick < end for tick in ticks) for start, end in times) >= 3
 
 
-# --- the end -----------------------------------------------------------------------------------------------------------
+# --- the end ----------------------------------------------------------------------------------------------------------
 
 EXIT = """
 import os, signal, threading, time, torch, attnc
@@ -208,15 +208,14 @@ torch.set_num_threads(2)
 attention = attnc.loads("attention ending\\nscore s = tanh(q[i] @ k[j])\\n")
 attention(*(torch.randn(1, 2, 9, 8) for _ in range(3)))
 q, k, v = (torch.randn(1, 8, 60000, 8) for _ in range(3))
-for _ in range(2):
-    threading.Thread(target=attention, args=(q, k, v), daemon=True).start()
+threading.Thread(target=attention, args=(q, k, v), daemon=True).start()
 time.sleep(0.2)
 {ending}
 """
 
 
 def end(ending):
-    """A process that ends while two threads are within a kernel, which takes far longer than to end."""
+    """A process that ends while a thread and a worker are within a kernel, which takes far longer than to end."""
     script = EXIT.format(ending=ending)
     start = time.monotonic()
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=100)

@@ -1,4 +1,4 @@
-"""Inside what records torch's operations or differentiates them its own way, a call is right or refused, never wrong."""
+"""Inside what records torch's operations or differentiates them its own way, a call is right or refused."""
 
 import warnings
 
@@ -110,7 +110,7 @@ def test_modes_that_only_watch_are_no_matter(attention):
         assert is_near(attention(*tensors()), expected(*tensors()))
 
 
-# --- torch.compile -----------------------------------------------------------------------------------------------------
+# --- torch.compile ----------------------------------------------------------------------------------------------------
 
 
 class Layer(torch.nn.Module):

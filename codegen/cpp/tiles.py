@@ -1,0 +1,240 @@
+"""The body of a pass: tiles in order, full ones without masks; contractions and accumulations of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attnc.analysis.tiles import corners
+from attnc.analysis.weights import shift
+from attnc.ir import Axis
+from attnc.ir.node import BOOL, FLOAT, INT
+
+from ..statements import (
+    NATURAL,
+    Accumulate,
+    AccumulateColumns,
+    Contract,
+    Follow,
+    Local,
+    Packed,
+    Sweep,
+    TileStatement,
+)
+from .blocks import width_of
+from .emitter import Emitter, Known, Value
+from .reads import locate, stride_of
+from .sweeps import SweepWriter
+
+if TYPE_CHECKING:
+    from .passes import PassWriter
+
+
+class TileWriter:
+    """Writes the loop over tiles."""
+
+    def __init__(self, owner: PassWriter) -> None:
+        self.owner = owner
+        self.em = owner.em
+        self.tiles = owner.run.tiles
+        self.loop: Axis = owner.run.tiles.loop
+        self.columns = owner.blocks.columns
+        self.stride = owner.blocks.stride
+        self.is_full = False
+        self.sweeps = SweepWriter(self)
+
+    def write(self) -> None:
+        em, classes = self.em, self.tiles.classes
+        size = em.size(self.loop.size)
+        low, high = em.scalar(classes.low), em.scalar(classes.high)
+        em.line(f"const int64_t low = larger({low}, 0), stop = smaller({high}, {size});")
+        with em.scope(f"for (int64_t tile = low / {self.columns}; tile * {self.columns} < stop; ++tile)", {}):
+            em.line(f"const int64_t first = tile * {self.columns};")
+            em.line(f"const int64_t columns = smaller({self.columns}, {size} - first);")
+            em.line("const int64_t begin = larger(low - first, 0) / lanes<T> * lanes<T>;")
+            em.line("const int64_t end = smaller(stop - first, columns);")
+            at = corners(em.graph)
+            self.owner._know_scalar(at.first, "(first + begin)")
+            self.owner._know_scalar(at.last, "(first + end - 1)")
+            if not classes.may.is_const(True):
+                em.line(f"if (!{em.scalar(classes.may)}) continue;")
+            self._know_tiles()
+            self._variants()
+
+    def _variants(self) -> None:
+        em, must = self.em, self.tiles.classes.must
+        if must.is_const(False):
+            self._partial()
+            return
+        test = f"begin == 0 && end == {self.columns}"
+        if not must.is_const(True):
+            test += f" && {em.scalar(must)}"
+        with em.scope(f"if ({test})", {}):
+            em.line("++full_tiles;")
+            self._body(is_full=True)
+        with em.scope("else", {}):
+            self._partial()
+
+    def _partial(self) -> None:
+        """From `inner_begin` to `inner_end` every pair is there: only the borders of a window need masks."""
+        em, classes = self.em, self.tiles.classes
+        low, high = em.scalar(classes.inner_low), em.scalar(classes.inner_high)
+        em.line("++partial_tiles;")
+        em.line(f"int64_t inner_begin = whole_vectors<T>(larger({low} - first, begin));")
+        em.line(f"int64_t inner_end = smaller({high} - first, end) / lanes<T> * lanes<T>;")
+        em.line("if (inner_end <= inner_begin) inner_begin = inner_end = begin;")
+        self._body(is_full=False)
+
+    # --- what stands in memory ---------------------------------------------------------------------------------
+
+    def _know_tiles(self) -> None:
+        for local in self.owner.run.tile_locals:
+            field = f"T {local.name}[{self.owner.blocks.rows * self.stride}];"
+            if field not in self.owner.fields:
+                self.owner.fields.append(field)
+            if local.name.startswith("scores"):
+                self.know_tile(local)
+        for packed in self.owner.packed:
+            if packed.layout != NATURAL:
+                self._know_packed(packed)
+
+    def know_tile(self, local: Local) -> None:
+        row, loop, stride = self.owner.row, self.loop, self.stride
+
+        def access(em: Emitter) -> Value:
+            level = em.level_of(frozenset((row, loop)))
+            return em.define(FLOAT, f"load(&s.{local.name}[r * {stride} + c])", level, lanes=True)
+
+        self.em.known[local.node] = Known(access)
+
+    def _know_packed(self, packed: Packed) -> None:
+        """Panels are read by index of the width and lanes of the looped axis, vectors by lanes alone."""
+        em, loop, stride = self.em, self.loop, self.stride
+        pointer = em.fresh("p")
+        em.line(f"const auto {pointer} = {self.owner.pointer_to(packed)};")
+        node = packed.read_as
+
+        def access(inner: Emitter) -> Value:
+            axes = frozenset((loop,)) | (frozenset((packed.width,)) if packed.width is not None else frozenset())
+            level = inner.level_of(axes)
+            place = "c" if packed.width is None else f"({inner.coordinate(packed.width)}) * {stride} + c"
+            if node.type == FLOAT:
+                return inner.define(FLOAT, f"load({pointer} + {place})", level, lanes=True)
+            text = f"load_longs<T, int64_t>({pointer} + {place})"
+            if node.type == BOOL:
+                return inner.define(BOOL, f"to_ints<T>({text} != int64_t(0))", level, lanes=True)
+            return inner.define(INT, text, level, lanes=True, wide=True)
+
+        em.known[node] = Known(access)
+
+    # --- the statements of a tile ------------------------------------------------------------------------------
+
+    def _body(self, is_full: bool) -> None:
+        self.is_full = is_full
+        for local in self.owner.run.tile_locals:
+            if local.name.startswith("values"):
+                self.em.known.pop(local.node, None)  # each variant of the body computes it first
+        for statement in self.tiles.body:
+            self._statement(statement)
+        if self.owner.run.anchors:
+            moved = [f"s.anchor{n}[r] = s.moved{n}[r];" for n in range(len(self.owner.run.anchors))]
+            self.em.line(f"for (int64_t r = 0; r < rows; ++r) {{ {' '.join(moved)} }}")
+
+    def _statement(self, statement: TileStatement) -> None:
+        if isinstance(statement, Contract):
+            self._contract(statement)
+        elif isinstance(statement, Follow):
+            self._follow(statement)
+        elif isinstance(statement, Sweep):
+            self.sweeps.write(statement)
+        elif isinstance(statement, Accumulate):
+            self._accumulate(statement)
+        else:
+            self._accumulate_columns(statement)
+
+    def _width(self, local: Local) -> int:
+        return width_of(self.owner.names, local.widths[-1])
+
+    def _contract(self, statement: Contract) -> None:
+        stride, width = self.owner.stride(statement.left), self._width(statement.left)
+        self.em.line(
+            f"gemm_columns<T>(rows, {self._range()}, {width}, s.{statement.left.name}, {stride}, "
+            f"{self.owner.pointer_to(statement.right)}, {self.stride}, s.{statement.tile.name}, {self.stride});"
+        )
+
+    def _range(self) -> str:
+        """The columns of the tile that may hold pairs."""
+        return f"0, {self.columns}" if self.is_full else "begin, end"
+
+    def _accumulate(self, statement: Accumulate) -> None:
+        stride = self.owner.stride(statement.local)
+        pointer, step = self.owner.natural(statement.right)
+        count, skip, right = (str(self.columns), "", pointer)
+        if not self.is_full:
+            count, skip, right = "end - begin", " + begin", f"{pointer} + begin * {step}"
+        self.em.line(
+            f"gemm<T, {stride}>(rows, {stride}, {count}, s.{statement.tile.name}{skip}, {self.stride}, 1, "
+            f"{right}, {step}, s.{statement.local.name}, {stride}, true);"
+        )
+
+    def _accumulate_columns(self, statement: AccumulateColumns) -> None:
+        """Straight into memory where the width is whole vectors, else by way of a local."""
+        em, stride = self.em, self.owner.stride(statement.right)
+        width = self._width(statement.right)
+        tensor = statement.storage
+        begin, end = ("0", str(self.columns)) if self.is_full else ("begin", "end")
+        with em.scope("", {self.loop: f"(first + {begin})", statement.right.widths[-1]: "0"}):
+            positions = tuple(em.graph.index(axis) for axis in statement.storage_axes)
+            place = locate(em, tensor, positions)
+            step = stride_of(em, tensor, statement.storage_axes.index(self.loop))
+            target = f"{em.names.tensor(tensor)} + {place.offset}"
+            product = (
+                f"gemm<T, {stride}>({end} - {begin}, {stride}, rows, s.{statement.tile.name} + {begin}, "
+                f"1, {self.stride}, s.{statement.right.name}, {stride}, "
+            )
+            if width == stride:
+                em.line(f"{product}{target}, {step}, true);")
+                return
+            field = f"T turned[{self.columns * stride}];"
+            if field not in self.owner.fields:
+                self.owner.fields.append(field)
+            em.line(f"{product}s.turned, {stride}, false);")
+            em.line(
+                f"for (int64_t n = 0; n < {end} - {begin}; ++n) for (int64_t w = 0; w < {width}; ++w) "
+                f"({target})[n * {step} + w] += s.turned[n * {stride} + w];"
+            )
+
+    def _follow(self, statement: Follow) -> None:
+        """Accumulators move to where their anchors are; nothing is done where no anchor moved."""
+        em = self.em
+        changed = em.fresh("changed")
+        factors = em.fresh("factor")
+        adds = statement.rescales[0].adds
+        em.line(f"bool {changed} = false; T {factors}[{self.owner.blocks.rows}];")
+        with self.owner.row_loop():
+            parts, places = [], []
+            for rescale in statement.rescales:
+                number = self.owner.run.anchors.index(rescale.anchor)
+                new = em.value(rescale.anchor).text
+                em.line(f"s.moved{number}[r] = {new};")
+                places.append((new, f"s.anchor{number}[r]"))
+            still = " && ".join(f"{new} == {old}" for new, old in places)
+            em.line(f"{factors}[r] = T({0 if adds else 1});")
+            em.line(f"if ({still}) continue;")
+            for rescale, (new, old) in zip(statement.rescales, places):
+                moved = f"log({new} / {old})" if rescale.in_logs else f"{new} - {old}"
+                shifted = em.define(FLOAT, moved, em.depth)
+                em.known[shift(em.graph)] = Known(lambda inner, text=shifted: text)  # type: ignore[misc]
+                em.scopes[-1].values.pop(rescale.by, None)
+                parts.append(f"finite_or({em.value(rescale.by).text}, T(0))")
+                del em.known[shift(em.graph)]
+            joined = (" + " if adds else " * ").join(parts)
+            em.line(f"{factors}[r] = {joined};")
+            em.line(f"{changed} |= {factors}[r] != T({0 if adds else 1});")
+        operator = "+" if adds else "*"
+        with em.scope(f"if ({changed})", {}):
+            for local in statement.scaled:
+                stride = self.owner.stride(local)
+                em.line(
+                    f"for (int64_t r = 0; r < rows; ++r) for (int64_t n = 0; n < {stride}; ++n) "
+                    f"s.{local.name}[r * {stride} + n] {operator}= {factors}[r];"
+                )
