@@ -77,7 +77,7 @@ def _rows() -> list[Primitive]:
         Primitive("abs", 1, None, (lambda g, n, a: g.map("sign", a, FLOAT),), smooth=False, meaning="Abs(x)"),
         Primitive("sign", 1, None, smooth=False, meaning="sign(x)"),
         Primitive("max", 2, None, (_max_first, _max_second), smooth=False, meaning="Max(x, y)"),
-        Primitive("min", 2, None, (_min_first, _min_second), smooth=False, meaning="Min(x, y)"),
+        Primitive("min", 2, None, (_max_second, _max_first), smooth=False, meaning="Min(x, y)"),
         Primitive("where", 3, None, (None, _then, _other), smooth=False),
         Primitive("finite_or", 2, FLOAT, (lambda g, n, a: _one(g), None), smooth=False),
         Primitive("floor", 1, INT, smooth=False, meaning="floor(x)"),
@@ -116,20 +116,18 @@ def _power_exponent(g: Graph, n: Node, a: tuple[Node, ...]) -> Node:
     return g.guard(g.compare(">", a[0], g.const(0.0)), g.mul(n, g.log(a[0])))
 
 
+def _larger(g: Graph, left: Node, right: Node) -> Node:
+    """1 where left is larger, a half where they are equal."""
+    above = _step(g, g.compare(">", left, right))
+    return g.add(above, g.scale(0.5, _step(g, g.compare("==", left, right))))
+
+
 def _max_first(g: Graph, n: Node, a: tuple[Node, ...]) -> Node:
-    return _step(g, g.compare(">=", a[0], a[1]))
+    return _larger(g, a[0], a[1])
 
 
 def _max_second(g: Graph, n: Node, a: tuple[Node, ...]) -> Node:
-    return _step(g, g.negate(g.compare(">=", a[0], a[1])))
-
-
-def _min_first(g: Graph, n: Node, a: tuple[Node, ...]) -> Node:
-    return _step(g, g.compare("<=", a[0], a[1]))
-
-
-def _min_second(g: Graph, n: Node, a: tuple[Node, ...]) -> Node:
-    return _step(g, g.negate(g.compare("<=", a[0], a[1])))
+    return _larger(g, a[1], a[0])
 
 
 def _then(g: Graph, n: Node, a: tuple[Node, ...]) -> Node:

@@ -114,7 +114,7 @@ class _Scheduler:
     def _hosts(self, host: Group, guest: Group) -> bool:
         tiles = {host.shape.row, host.shape.loop}
         streams = any(self.moves.get(member) for member in (*host.members, *guest.members))
-        same_tiles = tiles == {guest.shape.row, guest.shape.loop}
+        same_tiles = tiles == {guest.shape.row, guest.shape.loop} and all(m.op == "sum" for m in guest.members)
         return host.level == guest.level and same_tiles and not self._is_loose(host) and not streams
 
     def _add_tiled(self, groups: list[Group], node: Node, shape: Shape) -> None:
@@ -144,6 +144,8 @@ class _Scheduler:
         if host.level != guest.level or a.row is None or a.loop is None or (a.row, a.loop) != (b.loop, b.row):
             return False
         if any(self.moves.get(m) for m in (*host.members, *guest.members)) or not a.kept:
+            return False
+        if any(member.op != "sum" for member in guest.members):
             return False
         determined = {group: head for m in host.members for head, group in groups_in(m, self.roles)}
         return all(axis in b.kept or determined.get(axis) in b.kept for axis in a.kept)

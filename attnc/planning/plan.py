@@ -13,6 +13,8 @@ from ..ir import Axis, Graph, Node, Tensor
 
 # where an accumulator lives, by which tile axes it keeps
 ROW, LOOP, FREE, TILE = "row", "loop", "free", "tile"
+# the origin of a tensor that many pairs are added to, number by number: backends give it more digits
+SHARES = "shares"
 # how its body is summed
 MATMUL, LANES, LOOPED, SCATTER = "matmul", "lanes", "looped", "scatter"
 

@@ -15,7 +15,7 @@ from ..ir.roles import LENGTH, OUTER, Roles
 from .contexts import push_conditions
 from .levels import Group, Schedule, schedule
 from .passes import PassBuilder
-from .plan import FREE, LOOP, ROW, SCATTER, TILE, Accumulator, Nest, Pass, Plan, Stage, Store
+from .plan import FREE, LOOP, ROW, SCATTER, SHARES, TILE, Accumulator, Nest, Pass, Plan, Stage, Store
 from .statistics import Shape, direct_statistics, separate_widths, statistics_of
 
 
@@ -160,8 +160,10 @@ class _Planner:
         """Memory for what a worker does not keep to itself."""
         if accumulator.home == ROW:
             return accumulator
+        assert accumulator.op == "sum", f"a {accumulator.op} in shares of several workers"
         axes = builder.storage_axes(accumulator)
-        tensor = self._new_temporary(axes, accumulator.node.type)
+        origin = SHARES if accumulator.home == FREE else "temporary"
+        tensor = self._new_temporary(axes, accumulator.node.type, origin)
         return replace(accumulator, storage=tensor, storage_axes=axes)
 
     def _total(self, member: Node, accumulator: Accumulator) -> Node:
@@ -177,8 +179,8 @@ class _Planner:
         axes = self.roles.memory_order(node.axes)
         return self._new_temporary(axes, node.type), axes
 
-    def _new_temporary(self, axes: tuple[Axis, ...], type: str) -> Tensor:
-        tensor = Tensor(f"temporary{len(self.temporaries)}", tuple(a.size for a in axes), type, "temporary")
+    def _new_temporary(self, axes: tuple[Axis, ...], type: str, origin: str = "temporary") -> Tensor:
+        tensor = Tensor(f"temporary{len(self.temporaries)}", tuple(a.size for a in axes), type, origin)
         self.temporaries.append((tensor, axes))
         return tensor
 

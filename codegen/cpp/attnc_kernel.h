@@ -51,6 +51,12 @@ template <class T> ATTNC_INLINE ints<T> first_lanes(int64_t count) {
 // Rounded up to whole vectors.
 template <class T> static inline int64_t whole_vectors(int64_t n) { return (n + lanes<T> - 1) / lanes<T> * lanes<T>; }
 
+template <class V> static inline bool all_same(V x, int64_t count) {
+  for (int64_t i = 1; i < count; i++)
+    if (x[i] != x[0]) return false;
+  return true;
+}
+
 // A bound for comparing narrow lanes, which lie strictly within 32 bits, with any 64-bit number.
 static inline int32_t clamp_narrow(int64_t x) {
   return x > INT32_MAX ? INT32_MAX : x < -INT32_MAX ? -INT32_MAX : (int32_t)x;

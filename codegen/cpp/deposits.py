@@ -11,7 +11,7 @@ from .names import literal
 from .reads import locate, stride_of
 
 if TYPE_CHECKING:
-    from .emitter import Emitter
+    from .emitter import Emitter, Value
     from .passes import PassWriter
 
 
@@ -66,23 +66,38 @@ class DepositWriter:
         em.line(f"for (int64_t l = 0; l < {bound}; ++l) {target}[l * ({place.step})] += {text}[l];")
 
     def scatter(self, collect: Collect, masked: str) -> None:
-        """Each lane is added where its position says; positions outside are dropped, as reads outside are 0."""
+        """Each lane is added where its position says; positions outside are dropped, as reads outside are 0. Lanes that
+        all go to one place are summed first: beyond a clamp most do, and long sums of single numbers lose digits."""
         em = self.em
         assert collect.storage is not None
-        scattered = dict(collect.positions)
-        offset, tests = "0", [f"l < {em.valid or 'lanes<T>'}"]
+        count = em.valid or "lanes<T>"
+        scattered = {axis: em.value(position) for axis, position in collect.positions}
+        moving = [position.text for position in scattered.values() if position.lanes]
+        one_place = self.loop not in collect.storage_axes and moving
+        if one_place:
+            same = " && ".join(f"all_same({text}, {count})" for text in moving)
+            with em.scope(f"if ({same})", {}):
+                offset, tests = self._scattered_place(collect, scattered, "0")
+                em.line(f"if ({' && '.join(tests) or 'true'}) {offset} += hsum({masked});")
+        with em.scope("else" if one_place else "", {}):
+            offset, tests = self._scattered_place(collect, scattered, "l")
+            em.line(
+                f"for (int64_t l = 0; l < {count}; ++l) if ({' && '.join(tests) or 'true'}) {offset} += {masked}[l];"
+            )
+
+    def _scattered_place(self, collect: Collect, scattered: dict[Axis, Value], lane: str) -> tuple[str, list[str]]:
+        """The element that a lane adds to, and what must hold for it to exist."""
+        em = self.em
+        assert collect.storage is not None
+        offset, tests = "0", []
         for dim, axis in enumerate(collect.storage_axes):
             step = stride_of(em, collect.storage, dim)
             if axis in scattered:
-                position = em.value(scattered[axis])
-                place = f"int64_t({position.text}[l])" if position.lanes else position.text
+                position = scattered[axis]
+                place = f"int64_t({position.text}[{lane}])" if position.lanes else position.text
                 tests.append(f"{place} >= 0 && {place} < {em.size(axis.size)}")
                 offset += f" + {place} * {step}"
             else:
-                coordinate = f"{em.coordinate(axis)} + l" if axis is self.loop else em.coordinate(axis)
+                coordinate = f"{em.coordinate(axis)} + {lane}" if axis is self.loop else em.coordinate(axis)
                 offset += f" + ({coordinate}) * {step}"
-        em.line(
-            f"for (int64_t l = 0; l < lanes<T>; ++l) if ({' && '.join(tests)}) "
-            f"{em.names.tensor(collect.storage)}[{offset}] += {masked}[l];"
-        )
-
+        return f"{em.names.tensor(collect.storage)}[{offset}]", tests

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from attnc.ir import Node, Tensor
 from attnc.ir.node import BOOL, INT
+from attnc.planning.plan import SHARES
 
 ELEMENTS = {
     "float32": "float",
@@ -61,7 +62,8 @@ class Names:
 
     def element(self, tensor: Tensor) -> str:
         if tensor.name in self.temporaries:
-            return "T" if tensor.type == "float" else "int64_t"
+            floats = "double" if tensor.origin == SHARES else "T"
+            return floats if tensor.type == "float" else "int64_t"
         return ELEMENTS[self.layouts[tensor.name].dtype]
 
     def is_unit_last(self, tensor: Tensor) -> bool:

@@ -144,8 +144,7 @@ class _ProgramWriter:
     def _temporaries(self) -> None:
         zeroed = {t.name for s in self.program.stages if isinstance(s, RunPass) for t, _ in s.zeroed}
         for tensor, axes in self.program.temporaries:
-            element = "T" if tensor.type == FLOAT else "int64_t"
-            self._buffer(tensor.name, element, partial(_elements, axes), tensor.name in zeroed)
+            self._buffer(tensor.name, self.names.element(tensor), partial(_elements, axes), tensor.name in zeroed)
 
     # --- context and entry -------------------------------------------------------------------------------------
 

@@ -38,13 +38,15 @@ def test_gradient_of_the_last_input_only(name):
 
 @pytest.mark.parametrize("wanted", ["q", "k", "q v"])
 def test_gradients_of_some_inputs(wanted):
-    """They are those of the run that has all."""
+    """They are as good as those of the run that has all; passes over other tiles sum in another order."""
     names = wanted.split()
-    inputs = draw(BY_NAME["causal"], ODD, torch.float32)
-    full = call("causal", inputs, {})
-    found = call("causal", inputs, {}, wanted=set(names))
-    assert list(found) == ["result 0", *(f"gradient of {name}" for name in names)]
-    assert all(torch.equal(found[name], full[name]) for name in found)
+    drawn = trials(BY_NAME["causal"], ODD, torch.float32)
+    merged = []
+    for trial in drawn:
+        found = call("causal", trial.inputs, {}, wanted=set(names))
+        assert list(found) == ["result 0", *(f"gradient of {name}" for name in names)]
+        merged.append(call("causal", trial.inputs, {}) | found)
+    assert not faults(merged, drawn)
 
 
 @pytest.mark.parametrize("name", ["causal", "partial", "differential"])

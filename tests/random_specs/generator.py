@@ -24,6 +24,7 @@ class Writer:
         self.draw = draw
         self.inputs, self.parameters, self.axes, self.lets, self.defines = {}, {}, {}, {}, {}
         self.masks = []
+        self.gathers_vectors = True
         self.is_self = self.flip()
         self.rows = "N" if self.is_self else "M"
 
@@ -385,9 +386,13 @@ class Writer:
             lambda: f"{self.input('V', self.pick('E, E', 'H, E, E'))} @ v[j]",
             lambda: f"(v[j] + {self.input('pe', 'T, E')}[j % T])",
             lambda: f"l2(v[j])",
-            lambda: f"{self.scalar('j')}",
+            self.a_number,
             lambda: f"{self.input('v2', 'B, G, N, C')}[j]",
         )
+
+    def a_number(self):
+        self.gathers_vectors = False
+        return self.scalar("j")
 
     def aggregate(self, p, s):
         gathered = f"sum[j]({p} * {self.values()})"

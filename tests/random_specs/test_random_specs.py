@@ -62,8 +62,7 @@ def distance(found, exact):
     return gap.nan_to_num(nan=torch.inf).max().item() / scale if gap.numel() else 0.0
 
 
-@fixed
-@settings(max_examples=60)
+@settings(fixed, max_examples=60)
 @given(text=specs())
 def test_derived_gradients_are_torch_s(text, counts):
     attention = load(text, counts)
@@ -77,8 +76,7 @@ def test_derived_gradients_are_torch_s(text, counts):
         assert gap < 1e-9 + 1e3 * distance(again[name][1], both[name][1]), (name, gap)
 
 
-@fixed
-@settings(max_examples=10)
+@settings(fixed, max_examples=10)
 @given(text=specs(), sizes=st.sampled_from([ODD, LONG]))
 def test_kernels_match_the_dense_meaning(text, sizes, counts):
     attention = load(text, counts)
