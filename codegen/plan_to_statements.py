@@ -123,9 +123,20 @@ class _PassStatements:
             self._operands(store.node, frozenset(), in_tiles=False)
         outer, inner = self._prepares()
         run = RunPass(
-            made.row, made.loop, made.grid, made.owns_rows, made.split, outer, tuple(self.accumulators.values()),
-            tuple(self.anchors), made.sequential, inner, Tiles(made.loop, made.classes, tuple(body)), made.epilogue,
-            (*self.tiles.values(), *self.filled.values(), *self.kept), self._zeroed(),
+            made.row,
+            made.loop,
+            made.grid,
+            made.owns_rows,
+            made.split,
+            outer,
+            tuple(self.accumulators.values()),
+            tuple(self.anchors),
+            made.sequential,
+            inner,
+            Tiles(made.loop, made.classes, tuple(body)),
+            made.epilogue,
+            (*self.tiles.values(), *self.filled.values(), *self.kept),
+            self._zeroed(),
         )
         return Pack(made.loop, tuple(self.packed.values())), run
 
@@ -203,8 +214,15 @@ class _PassStatements:
         local = self.accumulators.get(accumulator.node)
         widths = term.widths if term.form in (LOOPED, SCATTER) else ()
         return Collect(
-            accumulator.op, term.tile, accumulator.domain, local, accumulator.storage, accumulator.storage_axes,
-            accumulator.home, widths, accumulator.scattered,
+            accumulator.op,
+            term.tile,
+            accumulator.domain,
+            local,
+            accumulator.storage,
+            accumulator.storage_axes,
+            accumulator.home,
+            widths,
+            accumulator.scattered,
         )
 
     # --- operands ----------------------------------------------------------------------------------------------

@@ -58,7 +58,8 @@ def _pass(stage: RunPass) -> list[str]:
     for prepare in stage.prepares:
         lines.append(f"  prepare {_local(prepare.local)} = {expression(prepare.local.node, names)}")
     for local in stage.accumulators:
-        lines.append(f"  start {_local(local)} for {expression(local.node, {k: v for k, v in names.items() if k is not local.node})}")
+        others = {node: name for node, name in names.items() if node is not local.node}
+        lines.append(f"  start {_local(local)} for {expression(local.node, others)}")
     indent = "  "
     for one in stage.sequential:
         lines.append(f"{indent}for {one.axis.name} from {expression(one.low)} to {expression(one.high)}")
@@ -72,7 +73,9 @@ def _pass(stage: RunPass) -> list[str]:
         lines += [indent + "  " + text for text in _tile(statement, names)]
     for store in stage.epilogue:
         axes = ", ".join(axis.name for axis in store.axes)
-        lines.append(f"  store {store.tensor.name}[{axes}] {'+=' if store.adds else '='} {expression(store.node, names)}")
+        lines.append(
+            f"  store {store.tensor.name}[{axes}] {'+=' if store.adds else '='} {expression(store.node, names)}"
+        )
     return lines
 
 

@@ -79,7 +79,7 @@ class Follow:
 
 @dataclass(frozen=True)
 class Fill:
-    """tile[row, loop] = node, 0 where the domain does not hold; `is_shared` where later sweeps read the node from it."""
+    """tile[row, loop] = node, 0 where the domain does not hold; `is_shared` where later sweeps read it back."""
 
     tile: Local
     domain: Node | None

@@ -55,7 +55,9 @@ def explain_call(attention: Attention, args: Sequence[Any], kwargs: dict[str, An
     bound = bind_sizes(card, [t.shape for t in tensors], parameters)
     floats = [t.dtype for item, t in zip(card.inputs, tensors) if item.type == "float"]
     dtype = promoted(floats)
-    writer = _Explanation(derivation, {**parameters, **bound.sizes}, dict(bound.widths), dtype, tensors, card, parameters)
+    writer = _Explanation(
+        derivation, {**parameters, **bound.sizes}, dict(bound.widths), dtype, tensors, card, parameters
+    )
     sizes = ", ".join(f"{name}={value}" for name, value in bound.sizes.items())
     lines = [f"{card.name}: {sizes}, {NAMES[dtype]}"]
     if card.doc:
@@ -125,7 +127,8 @@ class _Explanation:
         per_pair = self._work_per_pair(run)
         rows = self._length(stage.row) if stage.row is not None else 1
         columns = self._length(stage.loop)
-        lines = [f"pass over {stage.row.name if stage.row else 'one row'} by {stage.loop.name}: tiles of {blocks.rows} by {blocks.columns}"]
+        row = stage.row.name if stage.row else "one row"
+        lines = [f"pass over {row} by {stage.loop.name}: tiles of {blocks.rows} by {blocks.columns}"]
         if counts is None:
             visited = 1.0
             lines.append("  which tiles are visited depends on the tensors given")
@@ -137,7 +140,9 @@ class _Explanation:
         if density is not None and density < 1:
             bound = f"{1 / density:.3g}" if density else "unlimited"
             reached = f"{1 / visited:.3g}" if visited else "unlimited"
-            lines.append(f"  {100 * density:.2f} % of pairs exist: at most {bound} times faster than dense, {reached} by tiles")
+            lines.append(
+                f"  {100 * density:.2f} % of pairs exist: at most {bound} times faster than dense, {reached} by tiles"
+            )
         if density == 0:
             lines.append("  note: the mask removes everything, so the results are 0")
         return lines, per_pair * rows * columns * visited * repeat
@@ -146,7 +151,7 @@ class _Explanation:
         return [(counts.empty, "left out"), (counts.full, "full"), (counts.partial, "partial")]
 
     def _repeats(self, stage: Pass) -> int:
-        outer = {axis for axis in stage.grid} | {one.axis for one in stage.sequential}
+        outer = set(stage.grid) | {one.axis for one in stage.sequential}
         heads = {"H": "G"}
         names = {axis.size.attribute for axis in outer if axis.size.kind == "size"}
         if "H" in names:
@@ -218,4 +223,3 @@ def _size(count: int) -> str:
             return f"{count:.4g} {unit}"
         count = count / 1024  # type: ignore[assignment]
     return ""
-

@@ -275,7 +275,7 @@ def _power(base: Array, exponent: float) -> Array:
 
 
 def _off_zero(function: Callable[[Array], Array], x: Array) -> Array:
-    """A function with a pole at 0, where its derivative counts as 0: rows without keys divide by 0 under a condition."""
+    """A function with a pole at 0, where its derivative counts as 0: rows without keys divide by 0 under a guard."""
     if not x.requires_grad:
         return function(x)
     zero = x == 0

@@ -24,7 +24,9 @@ def show(attention: Attention, stage: str, *, backward: bool = False, dtype: str
     """One form of a spec as text. `backward` asks for the gradient's plan, statements, source or kernel; `width` is
     the size of every feature axis and `dtype` that of every input where these matter."""
     if stage not in _FORMS:
-        raise AttnError([Diagnostic("unknown-stage", f"there is no stage '{stage}'", (), f"one of {', '.join(STAGES)}")])
+        raise AttnError(
+            [Diagnostic("unknown-stage", f"there is no stage '{stage}'", (), f"one of {', '.join(STAGES)}")]
+        )
     return _FORMS[stage](attention, backward, dtype, width)
 
 

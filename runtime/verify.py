@@ -63,7 +63,8 @@ def _failed(name: str, error: Error) -> Diagnostic:
     what = f"{name}: '{error.name}' is wrong at {list(error.place)}: {error.found:.9g}, not {error.expected:.9g}"
     if error.note:
         what = f"{name}: '{error.name}' {error.note}"
-    note = f"error {error.worst:.3g} where {error.allowed:.3g} is allowed; mean {error.mean:.3g} of {error.mean_allowed:.3g}"
+    note = f"error {error.worst:.3g} where {error.allowed:.3g} is allowed"
+    note += f"; mean {error.mean:.3g} of {error.mean_allowed:.3g}"
     return Diagnostic("verification-failed", what, (), note)
 
 
@@ -191,7 +192,17 @@ def _compare_exactly(name: str, found: torch.Tensor, exact: torch.Tensor) -> Err
         return Error(name, 0.0, (), 0.0, 0.0, 0.0, 0.0, 0.0)
     place = int(wrong.int().argmax())
     note = f"differs in {int(wrong.sum())} places"
-    return Error(name, 1.0, _unravel(place, found), 0.0, float(found.flatten()[place]), float(exact.flatten()[place]), 0.0, 0.0, note)
+    return Error(
+        name,
+        1.0,
+        _unravel(place, found),
+        0.0,
+        float(found.flatten()[place]),
+        float(exact.flatten()[place]),
+        0.0,
+        0.0,
+        note,
+    )
 
 
 def _compare(
@@ -213,9 +224,15 @@ def _compare(
     excess = torch.where(distance > 0, distance / allowed.clamp(min=1e-300), zero)
     place = int(excess.argmax())
     return Error(
-        name, float(distance.flatten()[place]), _unravel(place, found), float(allowed.flatten()[place]),
-        float(wide.flatten()[place]), float(exact.flatten()[place]),
-        float(distance.mean()), max(2 * usual, float(likely.mean())), _special(wide, exact),
+        name,
+        float(distance.flatten()[place]),
+        _unravel(place, found),
+        float(allowed.flatten()[place]),
+        float(wide.flatten()[place]),
+        float(exact.flatten()[place]),
+        float(distance.mean()),
+        max(2 * usual, float(likely.mean())),
+        _special(wide, exact),
     )
 
 
@@ -233,4 +250,3 @@ def _special(found: torch.Tensor, exact: torch.Tensor) -> str:
 
 def _unravel(place: int, tensor: torch.Tensor) -> tuple[int, ...]:
     return tuple(int(i) for i in torch.unravel_index(torch.tensor(place), tensor.shape))
-

@@ -11,7 +11,21 @@ from attnc.spec import Attention
 
 _HERE = Path(__file__).parent
 _FILES = [*sorted((_HERE / "specs").glob("*.attn")), *sorted((_HERE.parent / "examples").glob("*.attn"))]
-SIZES = {"B": 2, "H": 4, "G": 2, "M": 37, "N": 53, "D": 16, "E": 10, "R": 8, "A": 7, "P": 19, "C": 5, "T": 41, "buckets": 16}
+SIZES = {
+    "B": 2,
+    "H": 4,
+    "G": 2,
+    "M": 37,
+    "N": 53,
+    "D": 16,
+    "E": 10,
+    "R": 8,
+    "A": 7,
+    "P": 19,
+    "C": 5,
+    "T": 41,
+    "buckets": 16,
+}
 
 
 @cache

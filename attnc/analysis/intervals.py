@@ -74,7 +74,7 @@ class Intervals:
 
 
 def _quotient(args: list[Interval]) -> Interval:
-    (a, b), (c, d) = args
+    (a, b), (c, _d) = args
     if c < 0 or a < 0:
         return (-max(abs(a), abs(b)) - 1, max(abs(a), abs(b)) + 1) if math.isfinite(a) else _ANY
     return (0, b)

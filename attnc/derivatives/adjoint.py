@@ -82,7 +82,9 @@ def _merge(graph: Graph, outer: Node, forward: frozenset[Node]) -> Node:
     rest = [(arg, e) for arg, e in factors if arg is not found]
     bound = frozenset(found.attribute)
     # the inner sum's axes may have another meaning outside of it
-    if bound & (frozenset(outer.attribute) | outer.axes | outer.domain.axes) or any(arg.axes & bound for arg, _ in rest):
+    if bound & (frozenset(outer.attribute) | outer.axes | outer.domain.axes) or any(
+        arg.axes & bound for arg, _ in rest
+    ):
         return outer
     value = graph.product([*rest, (found.body, 1)])
     axes = (*outer.attribute, *found.attribute)

@@ -35,9 +35,7 @@ class Seed:
     cotangent: Tensor
 
 
-def vjp(
-    graph: Graph, seeds: Sequence[Seed], wanted: Sequence[Tensor], roles: Roles
-) -> dict[Tensor, tuple[Part, ...]]:
+def vjp(graph: Graph, seeds: Sequence[Seed], wanted: Sequence[Tensor], roles: Roles) -> dict[Tensor, tuple[Part, ...]]:
     """The gradient of Σ cotangent · result for each wanted tensor (no parts: it is 0 everywhere)."""
     return _Reverse(graph, frozenset(wanted), roles).run(seeds)
 
@@ -122,9 +120,7 @@ class _Reverse:
         if solved is None:
             return space | {target}, graph.all(domain, graph.equal_zero(form)), value
         axis, position = solved
-        inside = graph.all(
-            graph.compare(">=", position, graph.const(0)), graph.compare("<", position, axis.size)
-        )
+        inside = graph.all(graph.compare(">=", position, graph.const(0)), graph.compare("<", position, axis.size))
         value = self.moved(value, axis, position)
         domain = graph.all(*(self.moved(condition, axis, position) for condition in conjuncts(domain)))
         return (space - {axis}) | {target}, graph.all(domain, inside), value
@@ -135,9 +131,7 @@ class _Reverse:
             return self.graph.at(value, (axis,), (position,))
         return substitute(self.graph, value, {axis: position})
 
-    def _solvable(
-        self, form: Node, space: frozenset[Axis], domain: Node, value: Node
-    ) -> tuple[Axis, Node] | None:
+    def _solvable(self, form: Node, space: frozenset[Axis], domain: Node, value: Node) -> tuple[Axis, Node] | None:
         """An axis with coefficient ±1, of a term that is not pairwise (there, a scatter keeps the tiles)."""
         graph = self.graph
         if not form.is_sum or len(self.roles.axes(value.axes | domain.axes, LENGTH)) > 1:

@@ -59,7 +59,11 @@ class Algebra:
                 return term
             if term.kind == "guard":
                 return self.guard(term.args[0], self.combine([(coefficient, term.args[1])]))
-        if not constant and kept[0][0].kind == "guard" and len({t.args[0] if t.kind == "guard" else t for t, _ in kept}) == 1:
+        if (
+            not constant
+            and kept[0][0].kind == "guard"
+            and len({t.args[0] if t.kind == "guard" else t for t, _ in kept}) == 1
+        ):
             inner = self.combine([(c, term.args[1]) for term, c in kept])
             return self.guard(kept[0][0].args[0], inner)
         args = tuple(term for term, _ in kept)

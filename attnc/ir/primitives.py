@@ -42,26 +42,23 @@ def _rows() -> list[Primitive]:
         Primitive("exp", 1, partials=(lambda g, n, a: n,), meaning="exp(x)"),
         Primitive("expm1", 1, partials=(lambda g, n, a: g.exp(a[0]),), meaning="exp(x) - 1"),
         Primitive("log", 1, partials=(lambda g, n, a: g.pow(a[0], -1),), meaning="log(x)"),
-        Primitive(
-            "log1p", 1, partials=(lambda g, n, a: g.pow(g.add(_one(g), a[0]), -1),), meaning="log(1 + x)"
-        ),
+        Primitive("log1p", 1, partials=(lambda g, n, a: g.pow(g.add(_one(g), a[0]), -1),), meaning="log(1 + x)"),
         Primitive("tanh", 1, partials=(lambda g, n, a: g.sub(_one(g), g.mul(n, n)),), meaning="tanh(x)"),
-        Primitive(
-            "sigmoid", 1, partials=(lambda g, n, a: g.mul(n, g.sub(_one(g), n)),), meaning="1 / (1 + exp(-x))"
-        ),
-        Primitive(
-            "log_sigmoid", 1, partials=(lambda g, n, a: _sigmoid(g, g.neg(a[0])),), meaning="-log(1 + exp(-x))"
-        ),
+        Primitive("sigmoid", 1, partials=(lambda g, n, a: g.mul(n, g.sub(_one(g), n)),), meaning="1 / (1 + exp(-x))"),
+        Primitive("log_sigmoid", 1, partials=(lambda g, n, a: _sigmoid(g, g.neg(a[0])),), meaning="-log(1 + exp(-x))"),
         Primitive("softplus", 1, partials=(lambda g, n, a: _sigmoid(g, a[0]),), meaning="log(1 + exp(x))"),
         Primitive(
-            "erf", 1, partials=(lambda g, n, a: g.scale(two_over_root_pi, g.exp(g.neg(g.mul(a[0], a[0])))),),
+            "erf",
+            1,
+            partials=(lambda g, n, a: g.scale(two_over_root_pi, g.exp(g.neg(g.mul(a[0], a[0])))),),
             meaning="erf(x)",
         ),
         Primitive("sin", 1, partials=(lambda g, n, a: g.map("cos", a, FLOAT),), meaning="sin(x)"),
         Primitive("cos", 1, partials=(lambda g, n, a: g.neg(g.map("sin", a, FLOAT)),), meaning="cos(x)"),
         Primitive("atan2", 2, partials=(_atan2_first, _atan2_second), meaning="atan2(x, y)"),
         Primitive(
-            "logaddexp", 2,
+            "logaddexp",
+            2,
             partials=(
                 lambda g, n, a: _sigmoid(g, g.sub(a[0], a[1])),
                 lambda g, n, a: _sigmoid(g, g.sub(a[1], a[0])),
@@ -71,7 +68,10 @@ def _rows() -> list[Primitive]:
         Primitive("power", 2, partials=(_power_base, _power_exponent), meaning="x ** y"),
         # piecewise: at a corner, torch's choice
         Primitive(
-            "relu", 1, partials=(lambda g, n, a: _step(g, g.compare(">", a[0], g.const(0.0))),), smooth=False,
+            "relu",
+            1,
+            partials=(lambda g, n, a: _step(g, g.compare(">", a[0], g.const(0.0))),),
+            smooth=False,
             meaning="Max(x, 0)",
         ),
         Primitive("abs", 1, None, (lambda g, n, a: g.map("sign", a, FLOAT),), smooth=False, meaning="Abs(x)"),

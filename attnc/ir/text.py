@@ -65,9 +65,7 @@ class _Text:
         if node.is_sum:
             return self._sum(node), _SUM
         if node.is_product:
-            parts = [
-                self.of(arg, _ATOM) + ("" if e == 1 else f" ** {e}") for arg, e in zip(node.args, node.attribute)
-            ]
+            parts = [self.of(arg, _ATOM) + ("" if e == 1 else f" ** {e}") for arg, e in zip(node.args, node.attribute)]
             return " * ".join(parts), _PRODUCT
         if node.op in ("and", "or"):
             return f" {node.op} ".join(self.of(arg, _SUM) for arg in node.args), 0

@@ -93,9 +93,7 @@ class PassBuilder:
         owns_rows = self.group.owns_rows or any(a.home in (LOOP, FREE) for a in accumulators)
         if owns_rows and self.row is not None:
             self.split = self.graph.axis("worker", self.graph.size(SPLITS))
-        tile_stores = tuple(
-            Store(target.tensor, target.axes, self.settle_groups(node)) for target, node in stored
-        )
+        tile_stores = tuple(Store(target.tensor, target.axes, self.settle_groups(node)) for target, node in stored)
         domains = [a.domain for a in accumulators] + [self.graph.true for _ in tile_stores]
         return Pass(
             self.row,
@@ -141,7 +139,9 @@ class PassBuilder:
         terms = make_terms(graph, node.op, body, home, self.row, self.loop, widths, bool(positions))
         swap = Rewriter(graph, replaced=final)
         rescales = tuple(
-            Rescale(self.settle_groups(swap(m.anchor), frozenset(final.values())), m.by, node.op != "sum", m.kind == MUL)
+            Rescale(
+                self.settle_groups(swap(m.anchor), frozenset(final.values())), m.by, node.op != "sum", m.kind == MUL
+            )
             for m in moves
         )
         return Accumulator(node, node.op, home, domain, terms, widths, phase, rescales, positions)

@@ -39,9 +39,7 @@ def make_plan(
 
 
 class _Planner:
-    def __init__(
-        self, graph: Graph, targets: list[Target], roles: Roles, both: bool, direct: frozenset[str]
-    ) -> None:
+    def __init__(self, graph: Graph, targets: list[Target], roles: Roles, both: bool, direct: frozenset[str]) -> None:
         self.graph = graph
         self.targets = targets
         self.roles = roles
@@ -60,7 +58,7 @@ class _Planner:
         plan = schedule(self.graph, roots, pairs, self.roles, self.both)
         for group in plan.groups:
             self._stage(group, plan)
-        self._nest([t for t in self.waiting])
+        self._nest(list(self.waiting))
         outputs = tuple({t.tensor: (t.tensor, t.axes) for t in self.targets}.values())
         return Plan(self.graph, tuple(self.stages), tuple(self.temporaries), outputs)
 

@@ -96,7 +96,8 @@ def _accumulator(accumulator: Accumulator, names: dict[Node, str]) -> list[str]:
             lines.append(f"  one {', '.join(axis.name for axis in term.widths)} after another")
     for rescale in accumulator.rescales:
         verb = "increased by" if rescale.adds else "multiplied by"
-        lines.append(f"  {verb} {expression(rescale.by).replace('shift', 'x')} when '{expression(rescale.anchor, inner, 60)}' moves by x")
+        by = expression(rescale.by).replace("shift", "x")
+        lines.append(f"  {verb} {by} when '{expression(rescale.anchor, inner, 60)}' moves by x")
     return lines
 
 

@@ -43,10 +43,7 @@ def _can_use_lanes(em: Emitter, node: Node) -> bool:
     axis = node.attribute[-1]
     if em.constant(axis.size) is None:
         return False
-    for part in walk(node.body):
-        if axis in part.axes and (part.kind == "opaque" or part.op == "argmax"):
-            return False
-    return True
+    return all(not (axis in part.axes and (part.kind == "opaque" or part.op == "argmax")) for part in walk(node.body))
 
 
 def _loops(em: Emitter, node: Node, axes: list[Axis], own_lanes: bool, name: str) -> None:
@@ -114,7 +111,8 @@ def _argmax_loop(em: Emitter, node: Node) -> Value:
     with counted_loop(em, axis):
         body, domain = em.value(node.body), em.value(node.domain)
         index = em.coordinate(axis)
-        em.line(f"if ({domain.text} && ({place} < 0 || {body.text} > {best})) {{ {best} = {body.text}; {place} = {index}; }}")
+        better = f"{domain.text} && ({place} < 0 || {body.text} > {best})"
+        em.line(f"if ({better}) {{ {best} = {body.text}; {place} = {index}; }}")
     return Value(place, INT, level)
 
 
@@ -141,7 +139,11 @@ def store_value(em: Emitter, store: Store) -> None:
     valid = em.valid
     if place.is_unit:
         if store.adds:
-            old = f"load_as<T, {element}>({pointer})" if valid is None else f"load_first<T, {element}>({pointer}, {valid})"
+            old = (
+                f"load_as<T, {element}>({pointer})"
+                if valid is None
+                else f"load_first<T, {element}>({pointer}, {valid})"
+            )
             text = f"{old} + {text}"
         call = f"store_as<{element}>({pointer}, {text})"
         em.line((call if valid is None else f"store_first<{element}>({pointer}, {valid}, {text})") + ";")

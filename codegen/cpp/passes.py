@@ -270,4 +270,3 @@ def packed_block(names: Names, blocks: Blocks, packed: Packed) -> int:
         return blocks.columns
     width = width_of(names, packed.width)
     return blocks.columns * blocks.padded(width) if packed.layout == "natural" else blocks.stride * width
-

@@ -92,13 +92,28 @@ class _ProgramWriter:
                 self._nest(stage, number)
             number += 1
         arguments = self._arguments()
-        text = "\n".join([
-            *_comment(self.header), '#include "attnc_kernel.h"', "",
-            # inside, so that C's own abs, exp and the like are never meant
-            "namespace attnc { namespace kernel {", "",
-            f"typedef {self.names.compute} T;", "", *self._context(arguments), "", *_SUPPORT, "", *self.functions, "",
-            *self._entry(arguments, number), "", "}}", "",
-        ])
+        text = "\n".join(
+            [
+                *_comment(self.header),
+                '#include "attnc_kernel.h"',
+                "",
+                # inside, so that C's own abs, exp and the like are never meant
+                "namespace attnc { namespace kernel {",
+                "",
+                f"typedef {self.names.compute} T;",
+                "",
+                *self._context(arguments),
+                "",
+                *_SUPPORT,
+                "",
+                *self.functions,
+                "",
+                *self._entry(arguments, number),
+                "",
+                "}}",
+                "",
+            ]
+        )
         return Source(text, arguments, number)
 
     # --- stages ------------------------------------------------------------------------------------------------
@@ -179,7 +194,9 @@ class _ProgramWriter:
         lines = ["struct Context {", "  int64_t threads; parallel_function parallel; scratch_function scratch;"]
         lines.append("  int64_t *counters; int64_t stage;")
         lines += [f"  int64_t {size_name(name)};" for name in arguments.sizes]
-        lines += [f"  {'T' if type == FLOAT else 'int64_t'} p_{identifier(name)};" for name, type in arguments.parameters]
+        lines += [
+            f"  {'T' if type == FLOAT else 'int64_t'} p_{identifier(name)};" for name, type in arguments.parameters
+        ]
         for tensor in self.program.tensors:
             name = self.names.tensor(tensor)[2:]
             lines.append(f"  {self.names.element(tensor)} *{name};")

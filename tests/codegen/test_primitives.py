@@ -7,7 +7,21 @@ from attnc.ir.node import reachable
 from attnc.ir.primitives import PRIMITIVES
 from attnc.runtime.verify import measure
 
-ONE = ("exp", "expm1", "log1p", "tanh", "sigmoid", "log_sigmoid", "softplus", "erf", "sin", "cos", "relu", "abs", "sign")
+ONE = (
+    "exp",
+    "expm1",
+    "log1p",
+    "tanh",
+    "sigmoid",
+    "log_sigmoid",
+    "softplus",
+    "erf",
+    "sin",
+    "cos",
+    "relu",
+    "abs",
+    "sign",
+)
 TWO = ("atan2", "logaddexp", "max", "min")
 FORMULAS = {
     "log": "log(abs({x}) + 0.1)",

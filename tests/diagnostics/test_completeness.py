@@ -11,11 +11,18 @@ from ..grammar import test_mistakes as syntax
 from . import test_spec, wrong_calls
 
 ELSEWHERE = {
-    "CannotBeCompiled": "test_calls.py", "CompilerFailed": "test_calls.py", "NoCompiler": "test_calls.py", "MissingReturn": "test_python_front_end.py",
-    "InsideTransform": "test_transforms.py", "NoSource": "test_python_front_end.py", "OutsideAttention": "test_files.py",
-    "OutsideFunction": "test_names.py", "UnknownAttention": "test_files.py", "UnreadableFile": "test_files.py",
+    "CannotBeCompiled": "test_calls.py",
+    "CompilerFailed": "test_calls.py",
+    "NoCompiler": "test_calls.py",
+    "MissingReturn": "test_python_front_end.py",
+    "InsideTransform": "test_transforms.py",
+    "NoSource": "test_python_front_end.py",
+    "OutsideAttention": "test_files.py",
+    "OutsideFunction": "test_names.py",
+    "UnknownAttention": "test_files.py",
+    "UnreadableFile": "test_files.py",
     "UnwritableText": "test_formatter.py",
-}  # fmt: skip
+}
 
 
 def every_kind():

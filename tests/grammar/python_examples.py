@@ -1,6 +1,6 @@
 """The attentions and definitions of the language's description as decorated functions; none is ever called."""
 
-# ruff: noqa: F403, F405, F722, F821, F841, F842, E702
+# ruff: noqa: F403, F405, F722, F821, F841, F842
 
 from typing import Literal
 
@@ -34,7 +34,8 @@ def defaults():
 @attention
 def sliding(slope: "[H]", window: int = 1024, cap: float = 50.0):
     """Sliding window with soft-capped logits and a learned slope per head."""
-    i: N; j: N
+    i: N
+    j: N
     s = softcap(q[i] @ k[j] / sqrt(D), cap) - slope[h] * (i - j)
     mask(j <= i and i - j < window)
 
@@ -54,9 +55,10 @@ def differential(q2: "[B, H, M, D]", k2: "[B, G, N, D]", lam: "[H]"):
 
 @attention
 def moba(block: int = 512, keep: int = 3):
-    i: N; j: N
+    i: N
+    j: N
     c: ceildiv(N, block)
-    gate[i, c] = q[i] @ mean[j: j // block == c](k[j]) if (c + 1) * block <= i else -inf
+    gate[i, c] = q[i] @ mean[j : j // block == c](k[j]) if (c + 1) * block <= i else -inf
     chosen[i, c] = topk[c](gate[i, c], keep) or c == i // block
     mask(j <= i and chosen[i, j // block])
 
@@ -72,14 +74,16 @@ def talking_heads(before: "[H, H]", after: "[H, H]"):
 
 @attention
 def retention(gamma: "[H]"):
-    i: N; j: N
+    i: N
+    j: N
     mask(j <= i)
     p = q[i] @ k[j] * gamma[h] ** (i - j)
 
 
 @attention
 def delta_rule(beta: "[B, H, N]"):
-    i: N; j: N
+    i: N
+    j: N
     c: D
     S[j, d, e] = S[j - 1, d, e] + beta[j] * k[j, d] * (v[j, e] - sum[c](k[j, c] * S[j - 1, c, e]))
     return sum[d](q[i, d] * S[i, d, e])
@@ -107,7 +111,8 @@ def everything(
 ):
     """Two lines,
     the second one indented."""
-    i: {y: rows, x: cols}; j: {y: rows, x: cols}
+    i: {y: rows, x: cols}
+    j: {y: rows, x: cols}
     u: j | c
     require(H % 2 == 0, N % n == 0)
     t = (
@@ -121,19 +126,22 @@ def everything(
 
 @define(("j",))
 def softmax(s):
-    m = max[j](s); e = exp(s - m)
+    m = max[j](s)
+    e = exp(s - m)
     return e / sum[j](e)
 
 
 @define(("j",))
 def softmax1(s):
-    m = max(0, max[j](s)); e = exp(s - m)
+    m = max(0, max[j](s))
+    e = exp(s - m)
     return e / (exp(-m) + sum[j](e))
 
 
 @define(("j",))
 def sink_softmax(s: "[j]", z):
-    m = max(z, max[j](s)); e = exp(s - m)
+    m = max(z, max[j](s))
+    e = exp(s - m)
     return e / (exp(z - m) + sum[j](e))
 
 
@@ -150,7 +158,7 @@ def standardize(s):
 @define(("j",))
 def sparsemax(s):
     top = max[j](s)
-    t = root[t: top - 1 <= t <= top](sum[j](relu(s - t)) - 1)
+    t = root[t : top - 1 <= t <= top](sum[j](relu(s - t)) - 1)
     return relu(s - t)
 
 

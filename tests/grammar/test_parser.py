@@ -165,7 +165,7 @@ def test_parameters():
         ('"""a""" """b""" attention x', "a", ["b"]),
         ('attention x """b""" attention y', None, [None, "b"]),
         ('"""a""" use "u" attention x', "a", [None]),
-        ("'''it's \"a\"''' attention x", None, ["it's \"a\""]),
+        ("'''it's \"a\"''' attention x", None, ['it\'s "a"']),
         ('"""a \\""" b""" attention x', None, ['a \\""" b']),
         ('"""\n  two\n  lines\n""" attention x', None, ["\n  two\n  lines\n"]),
     ],

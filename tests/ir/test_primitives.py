@@ -33,7 +33,9 @@ def points(name, arity, count=20):
 
 def _without_jumps(derivative):
     """floor's derivative, which sympy leaves open, is 0 away from its jumps."""
-    return derivative.replace(lambda part: isinstance(part, sympy.Derivative | sympy.Subs), lambda part: sympy.Integer(0))
+    return derivative.replace(
+        lambda part: isinstance(part, sympy.Derivative | sympy.Subs), lambda part: sympy.Integer(0)
+    )
 
 
 def derivative_error(name):

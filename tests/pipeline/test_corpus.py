@@ -1,7 +1,6 @@
 """Every stage over every spec of the corpus."""
 
 import pytest
-import torch
 
 from attnc.grammar.formatter import format_file
 from attnc.grammar.parser import parse

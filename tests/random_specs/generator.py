@@ -14,7 +14,7 @@ from attnc.ir.host import evaluate
 SMALL = {"B": 2, "H": 4, "G": 2, "M": 6, "N": 9, "D": 4, "E": 3, "R": 2, "S": 5, "T": 7, "C": 3}
 ODD = {"B": 2, "H": 2, "G": 1, "M": 37, "N": 53, "D": 8, "E": 6, "R": 4, "S": 5, "T": 11, "C": 3}
 LONG = ODD | {"B": 1, "M": 70, "N": 300}
-FUNCTIONS = "tanh sigmoid relu softplus silu gelu sin elu cos erf abs log_sigmoid".split()
+FUNCTIONS = ["tanh", "sigmoid", "relu", "softplus", "silu", "gelu", "sin", "elu", "cos", "erf", "abs", "log_sigmoid"]
 
 
 class Writer:
@@ -91,9 +91,11 @@ class Writer:
             f"{side} // 2",
             f"max({side} - 2, 0)",
             f"({side} * 2) % {self.rows if side == 'i' else 'N'}",
-            lambda: f"{self.input('there', f'B, {self.rows}' if side == 'i' else 'B, N', ': int')}[{side}]"
-            if side == "j" or self.is_self
-            else side,
+            lambda: (
+                f"{self.input('there', f'B, {self.rows}' if side == 'i' else 'B, N', ': int')}[{side}]"
+                if side == "j" or self.is_self
+                else side
+            ),
         )
 
     def tensor(self, side):
@@ -108,7 +110,8 @@ class Writer:
         plain = f"{name}[{side}]"
         if not depth:
             return plain
-        inner = lambda: self.vector(side, depth - 1)
+        def inner():
+            return self.vector(side, depth - 1)
         return self.write(
             plain,
             lambda: f"{name}[{self.position(side)}]",
@@ -167,11 +170,15 @@ class Writer:
             lambda: f"-sum[d](({self.first('i')} - {self.first('j')}) ** 2) / D",
             lambda: f"-sum[d](abs({self.first('i')} - {self.first('j')}))",
             lambda: f"-norm({self.vector('i', 0)} - {self.vector('j', 0)})",
-            lambda: f"sum[d]({self.input('a', self.pick('H, D', 'D'))}{'[d]'} * tanh({self.first('i')} + {self.first('j')}))",
+            lambda: (
+                f"sum[d]({self.input('a', self.pick('H, D', 'D'))}{'[d]'} * tanh({self.first('i')} + {self.first('j')}))"
+            ),
             lambda: f"{self.vector('i', 0)} @ {self.input('W', self.pick('D, D', 'H, D, D'))} @ {self.vector('j', 0)}",
             self.two_parts,
             self.slices,
-            lambda: f"{self.vector('i', 0)} @ ({self.vector('j', 0)} + {self.input('rel', self.pick('T, D', 'H, T, D'))}{self.table_entry('rel')})",
+            lambda: (
+                f"{self.vector('i', 0)} @ ({self.vector('j', 0)} + {self.input('rel', self.pick('T, D', 'H, T, D'))}{self.table_entry('rel')})"
+            ),
             lambda: f"({self.scalar('i')} + {self.scalar('j')})",
             lambda: f"{self.scalar('i')} * {self.scalar('j')}",
             lambda: f"max({self.vector('i', 0)} + {self.vector('j', 0)})",
@@ -218,7 +225,9 @@ class Writer:
     def chunked(self):
         self.axis("c", "ceildiv(N, 4)")
         self.let("mk", "[c]", lambda: f"{self.pick('mean', 'sum')}[j: j // 4 == c](k[j])")
-        return self.pick("q[i] @ (k[j] + mk[j // 4]) / sqrt(D)", "q[i] @ mk[j // 4]", "(q[i] @ k[j] - q[i] @ mk[j // 4]) / D")
+        return self.pick(
+            "q[i] @ (k[j] + mk[j // 4]) / sqrt(D)", "q[i] @ mk[j // 4]", "(q[i] @ k[j] - q[i] @ mk[j // 4]) / D"
+        )
 
     def pair(self):
         """A number of a pair that is added to a score or multiplies it."""
@@ -268,7 +277,9 @@ class Writer:
     def condition(self, depth=1):
         if depth and self.pick(0, 0, 1):
             left, right = self.condition(depth - 1), self.condition(depth - 1)
-            return self.pick(f"({left} and {right})", f"({left} or {right})", f"not ({left})", f"({left} and not ({right}))")
+            return self.pick(
+                f"({left} and {right})", f"({left} or {right})", f"not ({left})", f"({left} and not ({right}))"
+            )
         n = self.integer
         atoms = [
             "j <= i",
@@ -286,7 +297,7 @@ class Writer:
             lambda: f"i - j <= {self.input('width', 'H', ': int')}[h]",
             lambda: f"j in ({self.number(0, 3)}, {self.number(4, 7)})",
             lambda: f"2 * i + 1 >= 3 * j - {n()}",
-            lambda: f"causal(i, j)",
+            lambda: "causal(i, j)",
             lambda: f"q[i, 0] {self.pick('>', '<=')} k[j, 1]",
             lambda: f"i % {n()} {self.pick('==', '!=')} 0",
         ]
@@ -298,7 +309,8 @@ class Writer:
     # --- normalizations --------------------------------------------------------------------------------------------------
 
     def normalized(self, s, depth=1):
-        inner = lambda: self.normalized(s, depth - 1) if depth else f"softmax[j]({s})"
+        def inner():
+            return self.normalized(s, depth - 1) if depth else f"softmax[j]({s})"
         return self.write(
             f"softmax[j]({s})",
             lambda: f"softmax1[j]({s})",
@@ -370,7 +382,9 @@ class Writer:
         if self.flip():
             return f"({text})"
         name = self.let("row", "[i]", text)
-        return self.pick(f"{name}[i]", f"{name}[i - 1]", f"{name}[i // 2]", *([f"{name}[j]"] if of_pairs and self.is_self else []))
+        return self.pick(
+            f"{name}[i]", f"{name}[i - 1]", f"{name}[i // 2]", *([f"{name}[j]"] if of_pairs and self.is_self else [])
+        )
 
     # --- what the weights gather -----------------------------------------------------------------------------------------
 
@@ -381,11 +395,11 @@ class Writer:
             lambda: f"v[{self.position('j')}]",
             lambda: f"{self.pick(*FUNCTIONS)}(v[j])",
             lambda: f"v[j] * {self.scalar('j')}",
-            lambda: f"(v[j] - v[j - 1])",
+            lambda: "(v[j] - v[j - 1])",
             lambda: f"v[j] * {self.pair()}",
             lambda: f"{self.input('V', self.pick('E, E', 'H, E, E'))} @ v[j]",
             lambda: f"(v[j] + {self.input('pe', 'T, E')}[j % T])",
-            lambda: f"l2(v[j])",
+            lambda: "l2(v[j])",
             self.a_number,
             lambda: f"{self.input('v2', 'B, G, N, C')}[j]",
         )
@@ -441,7 +455,9 @@ class Writer:
 
     def column_gated(self):
         self.let("col", "[j]", self.pick("sum[i](p)", "sum[i](p * q[i, 0])", "mean[i](abs(p))", "sum[i](tanh(s))"))
-        return self.pick("sum[j](p * col[j] * v[j])", "sum[j](p * v[j] / (1 + abs(col[j])))", "sum[j](p * sigmoid(col[j]) * v[j])")
+        return self.pick(
+            "sum[j](p * col[j] * v[j])", "sum[j](p * v[j] / (1 + abs(col[j])))", "sum[j](p * sigmoid(col[j]) * v[j])"
+        )
 
     def outputs(self):
         options = [
@@ -490,7 +506,8 @@ class Writer:
     def file(self, clauses):
         """The text, with the declarations that something reads."""
         words = set(re.findall(r"\w+", " ".join([*clauses, *self.axes.values(), *self.inputs.values()])))
-        used = lambda declared: [text for name, text in declared.items() if name in words]
+        def used(declared):
+            return [text for name, text in declared.items() if name in words]
         axes = [f"{name}: {size}" for name, size in self.axes.items() if name in words]
         inputs = [text for name, text in self.inputs.items() if name in set(re.findall(r"\w+", " ".join(clauses)))]
         parameters = f"({', '.join(used(self.parameters))})" if used(self.parameters) else ""
@@ -511,7 +528,7 @@ def draw_tensors(card, sizes, dtype=torch.float32, seed=0):
     """Tensors for a call; integers reach past the ends of what they are positions in."""
     random = torch.Generator().manual_seed(seed)
     known = sizes | {p.name: p.default for p in card.parameters}
-    rows, keys = sizes["M"], sizes["N"]
+    _rows, keys = sizes["M"], sizes["N"]
     highest = {"length": keys + 2, "there": keys + 1, "doc": 4, "width": 6}
     tensors = []
     for item in card.inputs:

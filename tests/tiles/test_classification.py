@@ -57,7 +57,12 @@ def check(condition, w, tile, is_turned):
     row, loop = (key, query) if is_turned else (query, key)
     classes = classify(graph, domain, row, loop)
     first_row, rows, first, columns = tile
-    corners = {"#first_row": first_row, "#last_row": first_row + rows - 1, "#first": first, "#last": first + columns - 1}
+    corners = {
+        "#first_row": first_row,
+        "#last_row": first_row + rows - 1,
+        "#first": first,
+        "#last": first + columns - 1,
+    }
     known = {**corners, "w": w, "M": 60, "N": 60}
     spans = np.arange(first_row, first_row + rows), np.arange(first, first + columns)
     pairs = truth(condition, w, *(spans[::-1] if is_turned else spans))
