@@ -13,7 +13,7 @@ from attnc.ir.host import evaluate
 
 SMALL = {"B": 2, "H": 4, "G": 2, "M": 6, "N": 9, "D": 4, "E": 3, "R": 2, "S": 5, "T": 7, "C": 3}
 ODD = {"B": 2, "H": 2, "G": 1, "M": 37, "N": 53, "D": 8, "E": 6, "R": 4, "S": 5, "T": 11, "C": 3}
-LONG = ODD | {"B": 1, "M": 70, "N": 300}
+LONG = ODD | {"B": 1, "H": 1, "M": 70, "N": 300, "D": 4, "E": 3, "R": 2}
 FUNCTIONS = ["tanh", "sigmoid", "relu", "softplus", "silu", "gelu", "sin", "elu", "cos", "erf", "abs", "log_sigmoid"]
 
 
@@ -28,7 +28,7 @@ class Writer:
         self.is_self = self.flip()
         self.rows = "N" if self.is_self else "M"
 
-    # --- choices -------------------------------------------------------------------------------------------------
+    # --- choices ---------------------------------------------------------
 
     def pick(self, *options):
         return self.draw(st.sampled_from(options))
@@ -47,7 +47,7 @@ class Writer:
         chosen = self.pick(*range(len(writers)))
         return writers[chosen] if isinstance(writers[chosen], str) else writers[chosen]()
 
-    # --- declarations ----------------------------------------------------------------------------------------------
+    # --- declarations ---------------------------------------------------------
 
     def input(self, name, sizes, type=""):
         self.inputs[name] = f"{name}[{sizes}]{type}" if sizes else f"{name}: float"
@@ -67,7 +67,7 @@ class Writer:
             self.lets[name] = f"let {name}{indices} = {value() if callable(value) else value}"
         return name
 
-    # --- numbers -----------------------------------------------------------------------------------------------------
+    # --- numbers ---------------------------------------------------------
 
     def per_head(self):
         return self.write(
@@ -80,7 +80,7 @@ class Writer:
     def integer(self):
         return self.write("3", lambda: self.parameter("n", "int", self.number(1, 4)), "2", "5")
 
-    # --- vectors of a query or a key -----------------------------------------------------------------------------------
+    # --- vectors of a query or a key ---------------------------------------------------------
 
     def position(self, side):
         """An integer expression that reads the long axis of its own side, sometimes outside."""
@@ -110,8 +110,10 @@ class Writer:
         plain = f"{name}[{side}]"
         if not depth:
             return plain
+
         def inner():
             return self.vector(side, depth - 1)
+
         return self.write(
             plain,
             lambda: f"{name}[{self.position(side)}]",
@@ -130,7 +132,7 @@ class Writer:
             lambda: f"cat({name}[{side}, 2:], {name}[{side}, :2])",
         )
 
-    # --- numbers of a query, a key, or a pair ----------------------------------------------------------------------------
+    # --- numbers of a query, a key, or a pair ---------------------------------------------------------
 
     def scalar(self, side):
         """A number at a query or a key."""
@@ -272,7 +274,7 @@ class Writer:
             x = self.changed(x)
         return x
 
-    # --- conditions ----------------------------------------------------------------------------------------------------
+    # --- conditions ---------------------------------------------------------
 
     def condition(self, depth=1):
         if depth and self.pick(0, 0, 1):
@@ -306,11 +308,12 @@ class Writer:
             atoms.append(lambda: f"{self.input('doc', 'B, N', ': int')}[i] >= doc[j]")
         return self.write(*atoms)
 
-    # --- normalizations --------------------------------------------------------------------------------------------------
+    # --- normalizations ---------------------------------------------------------
 
     def normalized(self, s, depth=1):
         def inner():
             return self.normalized(s, depth - 1) if depth else f"softmax[j]({s})"
+
         return self.write(
             f"softmax[j]({s})",
             lambda: f"softmax1[j]({s})",
@@ -386,7 +389,7 @@ class Writer:
             f"{name}[i]", f"{name}[i - 1]", f"{name}[i // 2]", *([f"{name}[j]"] if of_pairs and self.is_self else [])
         )
 
-    # --- what the weights gather -----------------------------------------------------------------------------------------
+    # --- what the weights gather ---------------------------------------------------------
 
     def values(self):
         return self.write(
@@ -485,7 +488,7 @@ class Writer:
             return ""
         return "output " + ", ".join(["out"] * (not self.pick(0, 0, 0, 1)) + chosen)
 
-    # --- the whole -----------------------------------------------------------------------------------------------------
+    # --- the whole ---------------------------------------------------------
 
     def spec(self):
         masks = [f"mask {self.condition(2)}" for _ in range(self.pick(0, 1, 1, 1, 2))]
@@ -506,8 +509,10 @@ class Writer:
     def file(self, clauses):
         """The text, with the declarations that something reads."""
         words = set(re.findall(r"\w+", " ".join([*clauses, *self.axes.values(), *self.inputs.values()])))
+
         def used(declared):
             return [text for name, text in declared.items() if name in words]
+
         axes = [f"{name}: {size}" for name, size in self.axes.items() if name in words]
         inputs = [text for name, text in self.inputs.items() if name in set(re.findall(r"\w+", " ".join(clauses)))]
         parameters = f"({', '.join(used(self.parameters))})" if used(self.parameters) else ""
