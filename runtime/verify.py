@@ -218,7 +218,9 @@ def _compare(
     eager = [torch.where(finite, (r.double() - exact).abs(), zero).nan_to_num(nan=0.0) for r in rough]
     most = max((float(one.max()) for one in eager), default=0.0)
     usual = max((float(one.mean()) for one in eager), default=0.0)
-    stored = torch.finfo(found.dtype).eps * torch.where(finite, exact.abs(), zero)
+    number = torch.finfo(found.dtype)
+    smallest = 2.0**24 * number.tiny * max(1.0, float(torch.where(finite, exact.abs(), zero).max()))  # underflow
+    stored = number.eps * torch.where(finite, exact.abs(), zero) + smallest
     likely = _SPREADS * spread.expand(exact.shape).nan_to_num(nan=0.0, posinf=0.0) + stored
     allowed = likely.clamp(min=2 * most)
     excess = torch.where(distance > 0, distance / allowed.clamp(min=1e-300), zero)

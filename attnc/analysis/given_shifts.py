@@ -28,7 +28,8 @@ def give_shifts(graph: Graph, root: Node, roles: Roles) -> Node:
 
 
 def _is_shifted(exponential: Node) -> bool:
-    return any(node.kind == "stop" for node in walk(exponential.args[0]))
+    """Whether its author wrote a shift, proved or not."""
+    return any(n.kind == "stop" or (n.kind == "reduce" and n.op in ("max", "min")) for n in walk(exponential.args[0]))
 
 
 def _sums_of(exponential: Node, nodes: set[Node], roles: Roles) -> list[Node]:

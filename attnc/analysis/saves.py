@@ -185,10 +185,11 @@ class _Chooser:
         graph = self.graph
         for name, (root, axes) in self.results.items():
             inner = root.args[1] if root.kind == "guard" else root
-            if not inner.is_product or not statistic.axes <= root.axes:
+            if not inner.is_product or not statistic.axes <= root.axes or frozenset(axes) != root.axes:
                 continue
             powers = dict(zip(inner.args, inner.attribute))
-            if powers.pop(statistic, 0) == 1 and all(e < 0 for e in powers.values()):
+            is_factor = powers.pop(statistic, 0) == 1 and all(e < 0 for e in powers.values())
+            if is_factor and not any(statistic in set(walk(base)) for base in powers):
                 read = self._read_result(name, root, axes)
                 return graph.product([(read, 1), *((base, -e) for base, e in powers.items())])
         return self._keep(statistic)
@@ -196,6 +197,8 @@ class _Chooser:
     def _keep(self, node: Node, nonzero: Node | None = None) -> Node:
         """A read of the kept value; an output of the spec is kept as itself."""
         for name, (root, axes) in self.results.items():
+            if frozenset(axes) != root.axes:
+                continue  # a result repeated along an axis
             if root is node or (nonzero is not None and root is self.graph.guard(nonzero, node)):
                 return self._read_result(name, root, axes)
         value = node if nonzero is None else self.graph.guard(nonzero, node)

@@ -47,7 +47,7 @@ def _anchors(statistic: Node, running: frozenset[Node]) -> list[Node]:
         if node in seen or not any(part in running for part in walk(node)):
             continue
         seen.add(node)
-        if node.axes & bound:
+        if node.axes & bound and node not in running:
             stack.extend(node.args)
         else:
             found.add(node)

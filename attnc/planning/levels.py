@@ -13,7 +13,7 @@ from ..analysis.streaming import Move, moves
 from ..ir import Axis, Graph, Node
 from ..ir.logic import conjuncts
 from ..ir.roles import WIDTH, Roles
-from .statistics import Shape, direct_statistics, group_of, shape_of, statistics_of
+from .statistics import Shape, direct_statistics, group_of, scattered_axes, shape_of, statistics_of
 
 
 @dataclass
@@ -88,13 +88,30 @@ class _Scheduler:
         return left == right
 
     def _groups(self) -> list[Group]:
-        found: dict[tuple[int, Shape], Group] = {}
+        found: dict[tuple[int, Shape, frozenset[Axis]], Group] = {}
         for statistic, level in self.level.items():
-            key = (level, self.shape[statistic])
+            key = (level, self.shape[statistic], self._further(statistic))
             if key not in found:
                 found[key] = Group(level, self.shape[statistic])
             found[key].members.append(statistic)
         return self._place_loose(list(found.values()))
+
+    def _further(self, statistic: Node) -> frozenset[Axis]:
+        """Axes that a statistic is summed over beyond its tile: a pass goes through them, for all its statistics."""
+        shape = self.shape[statistic]
+        summed = frozenset(axis for axis in statistic.attribute if self.roles.of(axis) != WIDTH)
+        return summed - {shape.row, shape.loop}
+
+    def _run_alike(self, host: Group, guest: Group) -> bool:
+        """Whether every statistic keeps or sums each axis that the pass of both would go through."""
+        members = [*host.members, *host.others, *guest.members, *guest.others]
+        groups = {group for member in members for _, group in groups_in(member, self.roles)}
+        own = [self._axes_of(member) | groups for member in members]
+        return all(axes == frozenset().union(*own) for axes in own)
+
+    def _axes_of(self, statistic: Node) -> frozenset[Axis]:
+        kept = statistic.axes - scattered_axes(statistic, self.roles)
+        return frozenset(a for a in (*kept, *statistic.attribute) if self.roles.of(a) != WIDTH)
 
     def _place_loose(self, groups: list[Group]) -> list[Group]:
         """Statistics that keep no tile axis run along in a pass over the same tiles, where there is one."""
@@ -115,13 +132,15 @@ class _Scheduler:
         tiles = {host.shape.row, host.shape.loop}
         streams = any(self.moves.get(member) for member in (*host.members, *guest.members))
         same_tiles = tiles == {guest.shape.row, guest.shape.loop} and all(m.op == "sum" for m in guest.members)
-        return host.level == guest.level and same_tiles and not self._is_loose(host) and not streams
+        fits = host.level == guest.level and same_tiles and not self._is_loose(host) and not streams
+        return fits and self._run_alike(host, guest)
 
     def _add_tiled(self, groups: list[Group], node: Node, shape: Shape) -> None:
         below = direct_statistics([node], self.roles)
         level = max((self.level[other] + 1 for other in below), default=0)
         for group in groups:
-            if group.level == level and group.shape == shape and not any(self.moves.get(m) for m in group.members):
+            streams = any(self.moves.get(m) or self._further(m) for m in group.members)
+            if group.level == level and group.shape == shape and not streams:
                 group.stored.append(node)
                 return
         groups.append(Group(level, shape, stored=[node]))
@@ -145,7 +164,7 @@ class _Scheduler:
             return False
         if any(self.moves.get(m) for m in (*host.members, *guest.members)) or not a.kept:
             return False
-        if any(member.op != "sum" for member in guest.members):
+        if any(member.op != "sum" for member in guest.members) or not self._run_alike(host, guest):
             return False
         determined = {group: head for m in host.members for head, group in groups_in(m, self.roles)}
         return all(axis in b.kept or determined.get(axis) in b.kept for axis in a.kept)

@@ -57,6 +57,13 @@ template <class V> static inline bool all_same(V x, int64_t count) {
   return true;
 }
 
+// The first `count` lanes from numbers that lie `step` apart.
+template <class T> static inline vec<T> load_steps(const T *p, int64_t step, int64_t count) {
+  vec<T> x = splat<T>(T(0));
+  for (int64_t i = 0; i < count; i++) x[i] = p[i * step];
+  return x;
+}
+
 // A bound for comparing narrow lanes, which lie strictly within 32 bits, with any 64-bit number.
 static inline int32_t clamp_narrow(int64_t x) {
   return x > INT32_MAX ? INT32_MAX : x < -INT32_MAX ? -INT32_MAX : (int32_t)x;

@@ -128,6 +128,10 @@ class PassWriter:
         def access(em: Emitter) -> Value:
             level = em.level_of(frozenset((row, *widths)))
             offset = f"r * {stride}" + self._width_offset(em, widths)
+            if em.lane_axis in widths[:-1]:  # only the last width lies side by side
+                step = self._width_step(widths, widths.index(em.lane_axis))
+                text = f"load_steps<T>(&s.{local.name}[{offset}], {step}, {em.valid or 'lanes<T>'})"
+                return em.define(local.node.type, text, level, lanes=True)
             if em.lane_axis is not None and em.lane_axis in widths:
                 return em.define(local.node.type, f"load(&s.{local.name}[{offset}])", level, lanes=True)
             return em.define(local.node.type, f"s.{local.name}[{offset}]", level)
@@ -142,6 +146,13 @@ class PassWriter:
             width = width_of(self.names, axis)
             factor *= self.blocks.padded(width) if place == 0 else width
         return text
+
+    def _width_step(self, widths: tuple[Axis, ...], place: int) -> int:
+        """Values between one index of a width and the next."""
+        step = self.blocks.padded(width_of(self.names, widths[-1]))
+        for axis in widths[place + 1 : -1]:
+            step *= width_of(self.names, axis)
+        return step
 
     def stride(self, local: Local) -> int:
         """Values between one row of a local and the next."""

@@ -31,6 +31,8 @@ def test_the_graph_is_sound_after_every_stage(name):
 
 @every
 def test_kernels_match_the_meaning(name):
+    """Within one tile, and over several (what runs along goes wrong only there)."""
     attention = attentions()[name]
-    for error in measure(attention, draw(attention), {}):
-        assert error.is_good, error
+    for sizes in ({}, {"B": 1, "H": 2, "G": 1, "M": 70, "N": 300}):
+        for error in measure(attention, draw(attention, sizes), {}):
+            assert error.is_good, error

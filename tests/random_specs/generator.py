@@ -172,15 +172,11 @@ class Writer:
             lambda: f"-sum[d](({self.first('i')} - {self.first('j')}) ** 2) / D",
             lambda: f"-sum[d](abs({self.first('i')} - {self.first('j')}))",
             lambda: f"-norm({self.vector('i', 0)} - {self.vector('j', 0)})",
-            lambda: (
-                f"sum[d]({self.input('a', self.pick('H, D', 'D'))}{'[d]'} * tanh({self.first('i')} + {self.first('j')}))"
-            ),
+            self.additive,
             lambda: f"{self.vector('i', 0)} @ {self.input('W', self.pick('D, D', 'H, D, D'))} @ {self.vector('j', 0)}",
             self.two_parts,
             self.slices,
-            lambda: (
-                f"{self.vector('i', 0)} @ ({self.vector('j', 0)} + {self.input('rel', self.pick('T, D', 'H, T, D'))}{self.table_entry('rel')})"
-            ),
+            self.relative,
             lambda: f"({self.scalar('i')} + {self.scalar('j')})",
             lambda: f"{self.scalar('i')} * {self.scalar('j')}",
             lambda: f"max({self.vector('i', 0)} + {self.vector('j', 0)})",
@@ -199,6 +195,14 @@ class Writer:
     def table_entry(self, name):
         head = "h, " if self.inputs[name].startswith(name + "[H") else ""
         return f"[{head}{self.offset()}]"
+
+    def additive(self):
+        weights = self.input("a", self.pick("H, D", "D"))
+        return f"sum[d]({weights}[d] * tanh({self.first('i')} + {self.first('j')}))"
+
+    def relative(self):
+        table = self.input("rel", self.pick("T, D", "H, T, D")) + self.table_entry("rel")
+        return f"{self.vector('i', 0)} @ ({self.vector('j', 0)} + {table})"
 
     def two_parts(self):
         q, k = self.input("qr", f"B, H, {self.rows}, R"), self.input("kr", self.pick("B, N, R", "B, G, N, R"))
