@@ -76,9 +76,17 @@ def test_derived_gradients_are_torch_s(text, counts):
         assert gap < 1e-9 + 1e3 * distance(again[name][1], both[name][1]), (name, gap)
 
 
-@settings(fixed, max_examples=10)
+# a build for each attempt: nothing is shrunk
+@settings(fixed, max_examples=8, phases=[Phase.generate])
 @given(text=specs(), sizes=st.sampled_from([ODD, LONG]))
 def test_kernels_match_the_dense_meaning(text, sizes, counts):
     attention = load(text, counts)
-    for error in measure(attention, draw_tensors(attention.card(), sizes), {}):
-        assert error.is_good, error
+    try:
+        errors = measure(attention, draw_tensors(attention.card(), sizes), {})
+    except attnc.AttnError as error:
+        if error.code != "cannot-be-compiled":
+            raise
+        counts[error.code] += 1  # refused in the user's words, as it should be
+        return
+    for error in errors:
+        assert error.is_good, (text, error)
