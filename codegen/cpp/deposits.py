@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from attnc.ir import Axis
+from attnc.ir.node import INT
 
 from ..statements import Collect
 from .names import literal
@@ -75,10 +76,11 @@ class DepositWriter:
         moving = [position.text for position in scattered.values() if position.lanes]
         one_place = self.loop not in collect.storage_axes and moving
         if one_place:
+            fold = "hsum_longs" if collect.value.type == INT else "hsum"
             same = " && ".join(f"all_same({text}, {count})" for text in moving)
             with em.scope(f"if ({same})", {}):
                 offset, tests = self._scattered_place(collect, scattered, "0")
-                em.line(f"if ({' && '.join(tests) or 'true'}) {offset} += hsum({masked});")
+                em.line(f"if ({' && '.join(tests) or 'true'}) {offset} += {fold}({masked});")
         with em.scope("else" if one_place else "", {}):
             offset, tests = self._scattered_place(collect, scattered, "l")
             em.line(
