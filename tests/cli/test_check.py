@@ -103,16 +103,10 @@ def check_in_a_process(folder, *paths):
     return done, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def test_needs_no_torch_and_is_quick(tmp_path):
-    """Half a second on a free core; twice that is allowed, since a core is rarely free where tests run."""
-    seconds = []
-    for _ in range(3):
-        done, used = check_in_a_process(tmp_path, EXAMPLES / "causal.attn")
-        assert done.returncode == 0 and done.stdout.endswith("well-formed\n"), done.stderr
-        seconds.append(used)
-        if used <= 0.5:
-            break
-    assert min(seconds) <= 1.0
+def test_needs_no_torch(tmp_path):
+    """Which is what makes it quick; times are the benchmark's business."""
+    done, _ = check_in_a_process(tmp_path, EXAMPLES / "causal.attn")
+    assert done.returncode == 0 and done.stdout.endswith("well-formed\n"), done.stderr
 
 
 def test_wrong_specs_need_no_torch_either(tmp_path):

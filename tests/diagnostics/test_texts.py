@@ -63,7 +63,7 @@ def test_one_mistake_and_soon(name):
     start = time.process_time()
     with pytest.raises(attnc.AttnError) as caught:
         attnc.loads(text)
-    assert time.process_time() - start < 2  # half a second on a quiet machine
+    assert time.process_time() - start < 10  # half a second: what grows without bound takes far longer
     assert caught.value.code == code
     assert len(caught.value.diagnostics) == 1
     assert len(str(caught.value)) < 2000
