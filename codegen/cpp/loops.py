@@ -8,6 +8,7 @@ from attnc.ir import Axis, Node
 from attnc.ir.node import BOOL, FLOAT, INT
 from attnc.planning.plan import Store
 
+from .deposits import combine
 from .emitter import Emitter, Value
 from .names import literal
 from .reads import locate
@@ -92,13 +93,7 @@ def _accumulate(em: Emitter, node: Node, own_lanes: bool, name: str) -> None:
             text = f"select({' & '.join(masks)}, {text}, {wide_zero})"
     elif domain is not None:
         text = f"({domain.text} ? {text} : {zero})"
-    em.line(f"{name} = {_combine(node.op, name, text)};")
-
-
-def _combine(op: str, left: str, right: str) -> str:
-    if op == "sum":
-        return f"{left} + {right}"
-    return f"{left} * {right}" if op == "prod" else f"v{op}({left}, {right})"
+    em.line(f"{name} = {combine(node.op, name, text)};")
 
 
 def _argmax_loop(em: Emitter, node: Node) -> Value:
