@@ -15,12 +15,12 @@ from attnc.diagnostics import Diagnostic, Mistake
 __all__ = [
     "B", "D", "E", "G", "H", "M", "N", "argmax", "argmin", "atan2", "b", "cat", "causal", "ceil", "ceildiv",
     "clamp", "cos", "count", "cummax", "cumprod", "cumsum", "d", "dropout", "e", "elu", "erf", "exclusive", "exp",
-    "exp2", "expm1", "floor", "gelu", "gumbel", "h", "i", "inf", "j", "join", "k", "kth", "l1", "log", "log1p",
+    "exp2", "expm1", "floor", "gelu", "gumbel", "h", "i", "inf", "j", "join", "k", "kth", "l1", "l2", "log", "log1p",
     "log2", "log_sigmoid", "logaddexp", "logsumexp", "mask", "mean", "norm", "onehot", "order", "out", "p", "prod",
     "q", "rank", "relu", "require", "reverse", "root", "rope", "rsqrt", "s", "sample", "sigmoid", "sign",
     "signed_softmax", "silu", "sin", "sink_softmax", "size", "softcap", "softmax", "softmax1", "softplus", "solve",
     "sparsemax", "sqrt", "standardize", "std", "stop_gradient", "straight", "tanh", "top", "topk", "uniform", "v",
-    "var", "weighted_softmax",
+    "var", "weighted_softmax", "xlogy",
 ]  # fmt: skip
 
 
@@ -107,8 +107,9 @@ reverse, exclusive = _words("reverse exclusive")
     "mean var std norm count logsumexp argmax argmin topk kth dropout gumbel onehot straight"
 )  # fmt: skip
 (
-    softmax, softmax1, sink_softmax, weighted_softmax, signed_softmax, l1, standardize, sparsemax, rope, sample,
-    causal,
+    softmax, softmax1, sink_softmax, weighted_softmax, signed_softmax, l1, l2, standardize, sparsemax, rope,
+    sample, causal, xlogy,
 ) = _words(
-    "softmax softmax1 sink_softmax weighted_softmax signed_softmax l1 standardize sparsemax rope sample causal"
+    "softmax softmax1 sink_softmax weighted_softmax signed_softmax l1 l2 standardize sparsemax rope "
+    "sample causal xlogy"
 )  # fmt: skip

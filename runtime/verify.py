@@ -219,8 +219,9 @@ def _compare(
     most = max((float(one.max()) for one in eager), default=0.0)
     usual = max((float(one.mean()) for one in eager), default=0.0)
     number = torch.finfo(found.dtype)
-    smallest = 2.0**24 * number.tiny * max(1.0, float(torch.where(finite, exact.abs(), zero).max()))  # underflow
-    stored = number.eps * torch.where(finite, exact.abs(), zero) + smallest
+    size = torch.where(finite, exact.abs(), zero)
+    flushed = 2.0**24 * torch.finfo(summed(found.dtype)).tiny * max(1.0, float(size.max()))  # weights in the sums
+    stored = number.eps * (size + number.tiny) + flushed
     likely = _SPREADS * spread.expand(exact.shape).nan_to_num(nan=0.0, posinf=0.0) + stored
     allowed = likely.clamp(min=2 * most)
     excess = torch.where(distance > 0, distance / allowed.clamp(min=1e-300), zero)

@@ -49,3 +49,10 @@ def test_every_exported_name_is_there_and_none_is_pythons_own():
 def test_tools_may_look_at_a_word():
     word = attnc.names.i
     assert not hasattr(word, "__wrapped__") and copy.copy(word) is not None and word in [word] and {word: 1}
+
+
+def test_every_definition_of_the_prelude_is_a_name():
+    """But those that Python has under the same name."""
+    from attnc.definitions import prelude
+
+    assert set(prelude()) - set(attnc.names.__all__) <= set(dir(builtins))
