@@ -55,7 +55,7 @@ def child(who: str, threads: int, B: int, H: int, N: int, D: int) -> dict[str, f
     torch.autograd.grad(compute(*small), small, torch.ones(1, H, 256, D))
     inputs = [torch.randn(B, H, N, D, requires_grad=True) for _ in range(3)]
     cotangent = torch.randn(B, H, N, D)
-    _forget_peak()
+    forget_peak()
     before, _ = resident()
     start = time.perf_counter()
     out = compute(*inputs)
@@ -78,7 +78,7 @@ def resident() -> tuple[int, int]:
         return most, most
 
 
-def _forget_peak() -> None:
+def forget_peak() -> None:
     """Starts the system's record of the most anew, so that start-up does not hide what comes after it."""
     try:
         Path("/proc/self/clear_refs").write_text("5")

@@ -6,13 +6,14 @@ three training steps, less what was resident before the first (model made, kerne
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
+
+from benchmarks.memory import forget_peak, resident
 
 from .model import Shape
 
@@ -36,26 +37,6 @@ def measure(names: Sequence[str], shape: Shape, threads: int) -> dict[str, int]:
     return found
 
 
-def _resident() -> tuple[int, int]:
-    """Bytes resident now and at most so far."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        fields = dict(line.split(":", 1) for line in lines)
-        now, most = (int(fields[name].split()[0]) * 1024 for name in ("VmRSS", "VmHWM"))
-        return now, most
-    except (OSError, KeyError):
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        return most, most
-
-
-def _forget_peak() -> None:
-    """Starts the kernel's record of the most anew, so that start-up does not hide what comes after it."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return
-
-
 def _main(name: str, numbers: list[int]) -> int:
     import torch
 
@@ -71,11 +52,11 @@ def _main(name: str, numbers: list[int]) -> int:
     attend(tiny, tiny, tiny).sum().backward()
     run = start_run(name, shape, attend)
     batches = [draw(text, shape.batch, shape.length, torch.Generator().manual_seed(n)) for n in range(_STEPS)]
-    _forget_peak()
-    before, _ = _resident()
+    forget_peak()
+    before, _ = resident()
     for batch in batches:
         run.step(batch, 1e-3)
-    return _resident()[1] - before
+    return resident()[1] - before
 
 
 if __name__ == "__main__":
