@@ -24,6 +24,7 @@ from attnc.planning.printer import print_plan
 from .dense import make_evaluator
 from .dtypes import NAMES, promoted, summed
 from .entry import _arrange
+from .mistakes import compiling
 from .signature import bind_sizes, check_tensors
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ def explain_call(attention: Attention, args: Sequence[Any], kwargs: dict[str, An
     lines = [f"{card.name}: {sizes}, {NAMES[dtype]}"]
     if card.doc:
         lines.append(card.doc.strip().split("\n")[0])
-    return "\n".join([*lines, "", *writer.lines()]) + "\n"
+    with compiling(attention.name):
+        return "\n".join([*lines, "", *writer.lines()]) + "\n"
 
 
 class _Explanation:

@@ -25,7 +25,7 @@ from attnc.planning.printer import print_plan
 from . import toolchain
 from .cache import digest, forget, load, load_json, path_of, store_json
 from .deriving import alone
-from .mistakes import CannotBeCompiled
+from .mistakes import compiling
 
 if TYPE_CHECKING:
     from attnc.codegen.cpp.program import Source
@@ -122,10 +122,8 @@ def _open(manifest: Mapping[str, Any]) -> Kernel:
 def _build(derive: Callable[[], Derivation], request: Request, is_backward: bool) -> dict[str, Any]:
     with alone():
         derivation = derive()
-        try:
+        with compiling(derivation.meaning.name):
             source, outputs, kept, missing = generate(derivation, request, is_backward)
-        except AssertionError as error:
-            raise CannotBeCompiled(derivation.meaning.name, str(error)).error() from error
     return {
         "binary": toolchain.build(source.text).name,
         "sizes": list(source.arguments.sizes),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -290,6 +292,15 @@ class CannotBeCompiled(CallMistake):
         title = f"'{self.attention}' cannot be compiled: {self.reason or 'a check of the compiler failed'}"
         note = "this is a limit or a fault of attnc, not a mistake in the spec; please report it"
         return Diagnostic(self.code, title, (), note, ("compute it densely: 'attention.reference(…)'",))
+
+
+@contextmanager
+def compiling(attention: str) -> Iterator[None]:
+    """Where the compiler stops at a check of its own, the user is told of the spec."""
+    try:
+        yield
+    except AssertionError as error:
+        raise CannotBeCompiled(attention, str(error)).error() from error
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from attnc.diagnostics.diagnostic import AttnError
 from attnc.pipeline import Derivation
 
 from .kernels import Request, generate
+from .mistakes import compiling
 
 if TYPE_CHECKING:
     from attnc.codegen.cpp.program import Source
@@ -27,14 +28,16 @@ def show(attention: Attention, stage: str, *, backward: bool = False, dtype: str
         raise AttnError(
             [Diagnostic("unknown-stage", f"there is no stage '{stage}'", (), f"one of {', '.join(STAGES)}")]
         )
-    return _FORMS[stage](attention, backward, dtype, width)
+    with compiling(attention.name):
+        return _FORMS[stage](attention, backward, dtype, width)
 
 
 def source_text(attention: Attention, target: str, backward: bool, dtype: str, width: int) -> str:
     if target != "cpp":
         note = "this version spells C++ for the CPU"
         raise AttnError([Diagnostic("unknown-target", f"there is no spelling for '{target}' yet", (), note)])
-    return _cpp(attention, backward, dtype, width)
+    with compiling(attention.name):
+        return _cpp(attention, backward, dtype, width)
 
 
 def _tree(attention: Attention, backward: bool, dtype: str, width: int) -> str:
