@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from attnc.codegen.cpp.names import Layout
 from attnc.codegen.cpp.program import Source, write_program
+from attnc.codegen.names import Layout
 from attnc.codegen.plan_to_statements import to_statements
 from attnc.codegen.statements import Program
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import attnc
 from attnc.card import OutputCard
-from attnc.codegen.cpp.names import Layout
+from attnc.codegen.names import Layout
 from attnc.ir.host import Encoded, encode
 from attnc.pipeline import Derivation, Output
 from attnc.planning.plan import Plan

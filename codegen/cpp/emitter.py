@@ -14,6 +14,7 @@ from attnc.analysis.intervals import Intervals
 from attnc.ir import Axis, Graph, Node
 from attnc.ir.node import FLOAT, INT
 
+from ..scopes import Scope, ScopeStack
 from .names import Names, literal
 
 
@@ -29,19 +30,13 @@ class Value:
 
 
 @dataclass
-class Scope:
-    """A loop body (or the function's) under construction: the axes it fixes and what was computed in it."""
+class LaneScope(Scope):
+    """A scope with what was computed in it; one that runs over vector lanes says along which axis, how many hold
+    something."""
 
-    coordinates: dict[Axis, str]
-    lines: list[str] = field(default_factory=list)
     values: dict[Node, Value] = field(default_factory=dict)
     lane_axis: Axis | None = None
     valid: str | None = None
-    bound: dict[Axis, Node] = field(default_factory=dict)
-
-    def fixes(self, axes: frozenset[Axis]) -> bool:
-        """Whether this scope fixes one of these axes."""
-        return any(axis in self.coordinates for axis in axes)
 
 
 @dataclass(frozen=True)
@@ -51,30 +46,24 @@ class Known:
     access: Callable[[Emitter], Value]
 
 
-class Emitter:
-    """Writes expressions into nested scopes."""
+class Emitter(ScopeStack[LaneScope]):
+    """Writes expressions into nested scopes; along a lane axis, the coordinate is that of lane 0."""
 
     def __init__(self, graph: Graph, names: Names, intervals: Intervals | None = None) -> None:
-        self.graph = graph
+        super().__init__(graph, LaneScope({}))
         self.names = names
         self.intervals = intervals or Intervals()
-        self.scopes: list[Scope] = [Scope({})]
         self.known: dict[Node, Known] = {}
         self.statistics: frozenset[Node] = frozenset()
-        self.counter = 0
 
     # --- scopes ------------------------------------------------------------------------------------------------
-
-    @property
-    def depth(self) -> int:
-        return len(self.scopes) - 1
 
     @property
     def lane_axis(self) -> Axis | None:
         scope = self._lane_scope()
         return scope.lane_axis if scope is not None else None
 
-    def _lane_scope(self) -> Scope | None:
+    def _lane_scope(self) -> LaneScope | None:
         """The loop over lanes, unless a deeper loop goes through the same axis again, index by index."""
         for depth in range(len(self.scopes) - 1, -1, -1):
             axis = self.scopes[depth].lane_axis
@@ -89,71 +78,24 @@ class Emitter:
         scope = self._lane_scope()
         return scope.valid if scope is not None else None
 
-    def line(self, text: str) -> None:
-        self.scopes[-1].lines.append(text)
-
-    def fresh(self, stem: str = "t") -> str:
-        self.counter += 1
-        return f"{stem}{self.counter}"
-
     @contextmanager
     def scope(
         self, header: str, axes: dict[Axis, str], lane_axis: Axis | None = None, valid: str | None = None
     ) -> Iterator[None]:
         """A block `header { … }` in which these axes have coordinates; along a lane axis, that of lane 0."""
-        self.scopes.append(Scope(dict(axes), lane_axis=lane_axis, valid=valid))
+        self.scopes.append(LaneScope(dict(axes), lane_axis=lane_axis, valid=valid))
         yield
         inner = self.scopes.pop()
         self.line(header + " {")
         self.scopes[-1].lines += ["  " + text for text in inner.lines]
         self.line("}")
 
-    @contextmanager
-    def at_level(self, level: int) -> Iterator[None]:
-        """Writes into an outer scope for a while."""
-        inner = self.scopes[level + 1 :]
-        del self.scopes[level + 1 :]
-        yield
-        self.scopes += inner
-
-    def level_of(self, axes: frozenset[Axis]) -> int:
-        """The innermost scope that fixes one of these axes."""
-        level = 0
-        missing = set(axes)
-        for depth, scope in enumerate(self.scopes):
-            if scope.fixes(axes):
-                level = depth
-                missing -= scope.coordinates.keys()
-        assert not missing, f"no loop over {sorted(a.name for a in missing)}"
-        return level
-
-    def coordinate(self, axis: Axis) -> str:
-        """The current index along an axis (along the lane axis: of lane 0)."""
-        return next(scope.coordinates[axis] for scope in reversed(self.scopes) if axis in scope.coordinates)
-
-    def has_coordinate(self, axis: Axis) -> bool:
-        return any(axis in scope.coordinates for scope in self.scopes)
-
-    def fix(self, axis: Axis, name: str) -> None:
-        """Gives an axis an index for the rest of the current scope."""
-        self.scopes[-1].coordinates[axis] = name
-
-    def bind(self, axis: Axis, position: Node) -> bool:
-        """Fixes an axis that no loop runs over at a position, for the rest of the scope that knows the position;
-        False where it is fixed otherwise already."""
-        for scope in reversed(self.scopes):
-            if axis in scope.bound:
-                return scope.bound[axis] is position
-            if axis in scope.coordinates:
-                return self.graph.index(axis) is position
-        value = self.value(position)
+    def position(self, node: Node) -> tuple[str, int]:
+        value = self.value(node)
         assert not value.lanes, "a group that varies within a vector"
         name = self.fresh("at")
-        scope = self.scopes[value.level]
-        scope.lines.append(f"const int64_t {name} = {value.text};")
-        scope.coordinates[axis] = name
-        scope.bound[axis] = position
-        return True
+        self.scopes[value.level].lines.append(f"const int64_t {name} = {value.text};")
+        return name, value.level
 
     def function(self, header: str) -> list[str]:
         """Everything written so far as the body of a function."""

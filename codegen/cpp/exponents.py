@@ -9,34 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from attnc.ir import Node
-from attnc.ir.node import FLOAT, walk
-from attnc.planning.plan import SHARES
+from attnc.ir.node import FLOAT
 
 from .names import literal
 
 if TYPE_CHECKING:
     from .emitter import Emitter
-
-
-def split_exponent(em: Emitter, exponent: Node) -> tuple[Node, Node] | None:
-    """A sum as a score and the statistics beside it; None where it has but one of these."""
-    coefficients, constant = exponent.attribute
-    score: list[tuple[float, Node]] = []
-    rest: list[tuple[float, Node]] = []
-    for coefficient, term in zip(coefficients, exponent.args):
-        (rest if _is_statistic(em, term) else score).append((coefficient, term))
-    if not score or not rest:
-        return None
-    own = em.graph.add(em.graph.combine(score), em.graph.const(constant))
-    return own, em.graph.combine(rest)
-
-
-def _is_statistic(em: Emitter, term: Node) -> bool:
-    """Summed up by this pass or kept by an earlier one."""
-    return any(
-        part in em.statistics or (part.kind == "read" and part.attribute.origin in ("saved", "temporary", SHARES))
-        for part in walk(term)
-    )
 
 
 def rounded(em: Emitter, node: Node) -> str:
@@ -60,6 +38,3 @@ def _term(em: Emitter, coefficient: float, term: Node) -> str:
     if term.is_product or coefficient not in (1, -1):
         value = em.define(FLOAT, f"rounded({value.text})", value.level, lanes=True)
     return f"(-{value.text})" if coefficient == -1 else value.text
-
-
-__all__ = ["rounded", "split_exponent"]

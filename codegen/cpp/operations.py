@@ -9,9 +9,11 @@ from attnc.ir.axis import in_order
 from attnc.ir.node import BOOL, FLOAT, INT, walk
 from attnc.ir.rewrite import substitute
 
+from ..exponents import split_exponent
+from ..names import identifier
 from .emitter import Emitter, Value
-from .exponents import rounded, split_exponent
-from .names import identifier, literal, size_name
+from .exponents import rounded
+from .names import literal, size_name
 from .reads import read
 
 
@@ -103,7 +105,7 @@ def _map(em: Emitter, node: Node) -> Value:
     if node.op == "where":
         return _select(em, node, *node.args)
     if node.op == "exp" and node.args[0].is_sum and em.lane_axis in node.axes:
-        parts = split_exponent(em, node.args[0])
+        parts = split_exponent(em.graph, em.statistics, node.args[0])
         if parts is not None:
             return _exp_of_difference(em, *parts)
     args = [em.value(arg) for arg in node.args]

@@ -12,10 +12,11 @@ from functools import partial
 from attnc.ir import Axis, Graph, Node, Tensor
 from attnc.ir.node import FLOAT, walk
 
+from ..names import Layout, identifier
 from ..statements import Pack, Program, RunNest, RunPass
 from .blocks import choose_blocks
 from .emitter import Emitter
-from .names import Layout, Names, identifier, size_name
+from .names import Names, size_name
 from .nests import NestWriter
 from .packs import PackWriter, element_of, lies_ready
 from .passes import PassWriter
