@@ -14,6 +14,7 @@ from attnc.codegen.cpp.program import Source, write_program
 from attnc.codegen.names import Layout
 from attnc.codegen.plan_to_statements import to_statements
 from attnc.codegen.statements import Program
+from attnc.codegen.triton.program import TritonSource, write_module
 
 from .analysis.given_shifts import give_shifts
 from .analysis.groups import lift_groups
@@ -136,8 +137,9 @@ class Derivation:
         targets += [Target(saved.tensor, saved.axes, saved.node) for saved in kept if saved.result is None]
         return make_plan(self.meaning.graph, targets, self.roles)
 
-    def plan_backward(self, gradient: Gradient) -> Plan:
-        return make_plan(self.meaning.graph, gradient.targets, self.roles, both=True)
+    def plan_backward(self, gradient: Gradient, both: bool = True) -> Plan:
+        """`both`: passes may own their rows and sum along columns too (not where blocks of rows run in parallel)."""
+        return make_plan(self.meaning.graph, gradient.targets, self.roles, both=both)
 
     # --- source ------------------------------------------------------------------------------------------------
 
@@ -149,6 +151,19 @@ class Derivation:
     ) -> Source:
         """C++ for a plan, for given dtypes, widths and layouts."""
         return write_program(self.meaning.graph, self.statements(plan), compute, widths, layouts, header)
+
+    def triton_source(
+        self,
+        plan: Plan,
+        compute: str,
+        widths: Mapping[str, int],
+        layouts: Mapping[str, Layout],
+        header: str,
+        splits_widths: bool = False,
+    ) -> TritonSource:
+        """Triton kernels for a plan, for given dtypes, widths and layouts."""
+        statements, graph = self.statements(plan), self.meaning.graph
+        return write_module(graph, statements, self.roles, compute, widths, layouts, header, splits_widths)
 
     def width_sizes(self) -> list[str]:
         """Names of the sizes that are compiled in, and ("parameter …") of the parameters that set a width."""

@@ -137,16 +137,27 @@ def _build(derive: Callable[[], Derivation], request: Request, is_backward: bool
     }
 
 
-def generate(
-    derivation: Derivation, request: Request, is_backward: bool
-) -> tuple[Source, list[OutputCard], list[KeptCard], tuple[str, ...]]:
-    """The source of a kernel, the tensors that it fills, what the backward keeps, and gradients that are 0."""
+@dataclass(frozen=True)
+class Ordered:
+    """What a request asks for, before any spelling: the plan, the tensors that it fills, what the backward keeps,
+    inputs whose gradient is 0, the layout of every tensor, and what readers of the source want first."""
+
+    plan: Plan
+    outputs: list[OutputCard]
+    kept: list[KeptCard]
+    missing: tuple[str, ...]
+    layouts: dict[str, Layout]
+    header: str
+
+
+def order(derivation: Derivation, request: Request, is_backward: bool, both: bool = True) -> Ordered:
+    """The plan of a request. `both`: whether passes may sum along rows and columns at once."""
     gradient = derivation.gradient(request.needs) if request.needs else None
     kept = gradient.kept if gradient is not None else ()
     kept_cards = [KeptCard(saved.tensor.name, saved.result) for saved in kept]
     if is_backward:
         assert gradient is not None
-        plan = derivation.plan_backward(gradient)
+        plan = derivation.plan_backward(gradient, both)
         outputs = [Output(tensor, axes, "like " + tensor.name[2:]) for tensor, axes in plan.outputs]
         missing = gradient.missing
     else:
@@ -154,9 +165,17 @@ def generate(
         outputs = derivation.forward_outputs(kept)
         missing = ()
     layouts = _layouts(derivation, request, outputs, kept_cards)
-    header = _header(derivation, plan, is_backward)
-    source = derivation.source(plan, request.compute, dict(request.widths), layouts, header)
-    return source, [_output_card(output) for output in outputs], kept_cards, missing
+    cards = [_output_card(output) for output in outputs]
+    return Ordered(plan, cards, kept_cards, missing, layouts, _header(derivation, plan, is_backward))
+
+
+def generate(
+    derivation: Derivation, request: Request, is_backward: bool
+) -> tuple[Source, list[OutputCard], list[KeptCard], tuple[str, ...]]:
+    """The C++ of a kernel, the tensors that it fills, what the backward keeps, and gradients that are 0."""
+    wanted = order(derivation, request, is_backward)
+    source = derivation.source(wanted.plan, request.compute, dict(request.widths), wanted.layouts, wanted.header)
+    return source, wanted.outputs, wanted.kept, wanted.missing
 
 
 def _output_card(output: Output) -> OutputCard:
@@ -202,4 +221,4 @@ def _header(derivation: Derivation, plan: Plan, is_backward: bool) -> str:
     return "\n\n".join((title, derivation.text.strip(), print_plan(plan).strip()))
 
 
-__all__ = ["Kernel", "Request", "generate", "generator_digest", "load_kernel"]
+__all__ = ["Kernel", "Ordered", "Request", "generate", "generator_digest", "load_kernel", "order"]

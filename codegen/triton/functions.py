@@ -1,0 +1,146 @@
+"""What Triton's language lacks, in Triton: a module of kernels gets a copy of those that it uses.
+
+Only operations that the interpreter has too; accurate to a few units of rounding in float32 unless said.
+"""
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def multiply(a, b):
+    return a * b
+
+
+@triton.jit
+def floordiv(a, b):
+    """Rounded down; 0 where b is 0."""
+    safe = tl.where(b == 0, 1, b)
+    quotient = a // safe
+    left = a - quotient * safe
+    quotient = quotient - tl.where((left != 0) & ((left < 0) != (safe < 0)), 1, 0)
+    return tl.where(b == 0, 0, quotient)
+
+
+@triton.jit
+def mod(a, b):
+    """With the sign of b; 0 where b is 0."""
+    return tl.where(b == 0, 0, a - floordiv(a, b) * b)
+
+
+@triton.jit
+def shift_left(a, b):
+    count = tl.cast(tl.maximum(b, 0), tl.int64)
+    return tl.where(count < 64, tl.cast(a, tl.int64) << tl.minimum(count, 63), 0)
+
+
+@triton.jit
+def shift_right(a, b):
+    count = tl.cast(tl.minimum(tl.maximum(b, 0), 63), tl.int64)
+    return tl.cast(a, tl.int64) >> count
+
+
+@triton.jit
+def float_mod(a, b):
+    """With the sign of b."""
+    left = a - b * tl.floor(a / b)
+    return tl.where(left == b, 0.0, left)
+
+
+@triton.jit
+def round_even(x):
+    """To the nearest whole number, halves to even ones."""
+    low = tl.floor(x)
+    half = x - low
+    odd = low - 2.0 * tl.floor(low * 0.5)
+    return tl.where((half > 0.5) | ((half == 0.5) & (odd == 1.0)), low + 1.0, low)
+
+
+@triton.jit
+def sign(x):
+    return tl.where(x > 0, 1.0, tl.where(x < 0, -1.0, 0.0))
+
+
+@triton.jit
+def relu(x):
+    return tl.maximum(x, 0.0)
+
+
+@triton.jit
+def finite_or(x, other):
+    return tl.where((x - x) == 0, x, other)
+
+
+@triton.jit
+def expm1(x):
+    """A series near 0, where exp(x) - 1 would cancel."""
+    series = x * (1.0 + x * (0.5 + x * (1 / 6 + x * (1 / 24 + x * (1 / 120 + x * (1 / 720 + x * (1 / 5040)))))))
+    return tl.where(tl.abs(x) < 0.35, series, tl.exp(x) - 1.0)
+
+
+@triton.jit
+def log1p(x):
+    """log(1 + x), corrected for what the sum loses."""
+    total = 1.0 + x
+    lost = x - (total - 1.0)
+    whole = (total > 0) & ((total - total) == 0)
+    safe = tl.where(whole, total, 1.0)
+    return tl.where(whole, tl.log(safe) + lost / safe, tl.log(total))
+
+
+@triton.jit
+def tanh(x):
+    """A series of odd powers near 0, else by exp."""
+    y = tl.abs(x)
+    z = x * x
+    series = -0.00886323552 + z * (0.00359212803 + z * -0.00145583438)
+    series = 0.13333333333 + z * (-0.05396825397 + z * (0.02186948854 + z * series))
+    small = x + x * z * (-0.33333333333 + z * series)
+    power = tl.exp(-2.0 * y)
+    large = (1.0 - power) / (1.0 + power)
+    return tl.where(y < 0.3, small, tl.where(x < 0, -large, large))
+
+
+@triton.jit
+def softplus(x):
+    return tl.maximum(x, 0.0) + log1p(tl.exp(-tl.abs(x)))
+
+
+@triton.jit
+def log_sigmoid(x):
+    return -softplus(-x)
+
+
+@triton.jit
+def logaddexp(a, b):
+    top = tl.maximum(a, b)
+    apart = tl.minimum(a, b) - top
+    return tl.where((top - top) == 0, top + log1p(tl.exp(apart)), top)
+
+
+@triton.jit
+def atan2(y, x):
+    """By a polynomial of the smaller over the larger side."""
+    a, b = tl.abs(y), tl.abs(x)
+    large, small = tl.maximum(a, b), tl.minimum(a, b)
+    t = tl.where(large == 0, 0.0, small / tl.where(large == 0, 1.0, large))
+    steep = t > 0.41421356
+    u = tl.where(steep, (t - 1.0) / (t + 1.0), t)
+    z = u * u
+    series = ((8.05374449538e-2 * z - 1.38776856032e-1) * z + 1.99777106478e-1) * z - 3.33329491539e-1
+    angle = tl.where(steep, 0.78539816339744831, 0.0) + (series * z * u + u)
+    angle = tl.where(a > b, 1.57079632679489662 - angle, angle)
+    angle = tl.where(x < 0, 3.14159265358979324 - angle, angle)
+    return tl.where(y < 0, -angle, angle)
+
+
+@triton.jit
+def power(x, y):
+    """x ** y as exp2(y log2 |x|); negative x only to whole powers. Its error grows with |y log2 x|."""
+    size = tl.exp2(y * tl.log2(tl.where(x == 0, 1.0, tl.abs(x))))
+    whole = tl.floor(y) == y
+    odd = whole & (y - 2.0 * tl.floor(y * 0.5) == 1.0)
+    signed = tl.where((x < 0) & odd, -size, size)
+    nowhere = tl.where((x < 0) & (whole == 0), float("nan"), signed)
+    at_zero = tl.where(y > 0, 0.0, tl.where(y == 0, 1.0, float("inf")))
+    return tl.where(x == 0, at_zero + nowhere * 0.0, nowhere)

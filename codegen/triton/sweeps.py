@@ -1,0 +1,175 @@
+"""Sweeps over a tile: what is filled, collected and stored, with masks where the tile's columns need them."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from attnc.ir import Axis, Node
+from attnc.ir.node import FLOAT, INT
+
+from ..statements import Collect, Local, Sweep
+from .deposits import DepositWriter
+from .emitter import Emitter, Value
+from .names import ELEMENTS, Part
+from .operations import LOG2_E
+from .reads import locate, store
+from .reductions import combine, fold, masked, neutral
+
+if TYPE_CHECKING:
+    from .tiles import TileWriter
+
+
+class SweepWriter:
+    """Writes the sweeps of one pass."""
+
+    def __init__(self, tiles: TileWriter) -> None:
+        self.tiles = tiles
+        self.owner = tiles.owner
+        self.em: Emitter = tiles.em
+        self.loop: Axis = tiles.loop
+        self.row = tiles.run.row
+        self.dims = tuple(axis for axis in (self.row, self.loop) if axis is not None)
+        self.deposits = DepositWriter(self)
+        self.done: dict[tuple[Node, Node | None, str], str] = {}
+        self.filled: dict[str, str] = {}
+        self.casts: dict[tuple[str, str], str] = {}
+
+    def begin(self) -> None:
+        """A new body: nothing was computed in it yet."""
+        self.done, self.filled, self.casts = {}, {}, {}
+
+    def write(self, sweep: Sweep) -> None:
+        for fill in sweep.fills:
+            if not fill.is_shared:
+                self.filled[fill.tile.name] = self.masked(fill.tile.node, fill.domain, "sum")
+        for collect in sweep.collects:
+            self._collect(collect)
+        for item in sweep.stores:
+            widths = [axis for axis in item.axes if not self.em.has_coordinate(axis)]
+            self._stores(item.axes, item.tensor, item.node, widths)
+
+    def tile_as(self, tile: Local, dtype: str) -> str:
+        """A filled tile as the left side of a matrix product."""
+        text = self.filled[tile.name]
+        if ELEMENTS[dtype] == self.em.names.float:
+            return text
+        if (text, dtype) not in self.casts:
+            value = Value(f"tl.cast({text}, {ELEMENTS[dtype]})", FLOAT, self.dims, self.em.depth)
+            self.casts[text, dtype] = self.em.define(value, tile.name + "_").text
+        return self.casts[text, dtype]
+
+    def masked(self, node: Node, domain: Node | None, op: str, checks_rows: bool = False) -> str:
+        """A value at every pair of the tile, neutral outside its domain."""
+        em = self.em
+        domain = None if self.tiles.is_full or (domain is not None and domain.is_const(True)) else domain
+        key = (node, domain, f"{op} {checks_rows}")
+        if key not in self.done:
+            checked = (self.loop,) if not checks_rows else self.dims
+            text = masked(em, op, node, domain, self.dims, checked)
+            if text.isidentifier():
+                self.done[key] = text
+            else:
+                self.done[key] = em.define(Value(text, node.type, self.dims, em.depth), "pairs").text
+        return self.done[key]
+
+    # --- collecting --------------------------------------------------------------------------------------------
+
+    def _collect(self, collect: Collect) -> None:
+        assert collect.home != "loop", "sums along rows and columns in one pass"
+        if collect.positions:
+            self.deposits.scatter(collect)
+        elif collect.home == "tile":
+            self.deposits.pairs(collect, list(collect.widths))
+        elif collect.home == "free":
+            self.deposits.share(collect, list(collect.widths))
+        elif collect.op == "argmax":
+            self._argmax(collect)
+        elif collect.widths:
+            for parts in self.owner.parts(collect.widths):
+                self._looped(collect, parts)
+        else:
+            self._whole(collect)
+
+    def _whole(self, collect: Collect) -> None:
+        assert collect.local is not None
+        node = collect.value
+        if collect.local.node in self.owner.in_base_two:
+            node = self.em.graph.scale(LOG2_E, node)
+        text = fold(collect.op, self.masked(node, collect.domain, collect.op), len(self.dims) - 1)
+        name = collect.local.name
+        self.em.line(f"{name} = {combine(collect.op, name, text)}")
+        self.em.forget(collect.local.node)
+
+    def _looped(self, collect: Collect, parts: tuple[Part, ...]) -> None:
+        """One index of the widths after another; over single rows, the last width as a block."""
+        em = self.em
+        assert collect.local is not None
+        name = self.owner.variable(collect.local, parts)
+        count = len(parts) if self.row is not None else len(parts) - 1
+        items = list(zip(collect.widths, parts))
+        with ExitStack() as stack:
+            for axis, part in items[:count]:
+                index = em.fresh("w")
+                header = f"for {index}_ in range({part.start}, {part.start + part.count}):"
+                stack.enter_context(em.loop(header, {axis: index}))
+                em.line(f"{index} = tl.cast({index}_, tl.int32)")
+            for axis, part in items[count:]:
+                stack.enter_context(em.part(axis, part))
+            self._insert(collect, name, items, count)
+        em.forget(collect.local.node)
+
+    def _insert(self, collect: Collect, name: str, items: list[tuple[Axis, Part]], count: int) -> None:
+        """The sum of one feature, put at its place in the accumulator."""
+        em = self.em
+        own = tuple(axis for axis, _ in items[count:])
+        dims = em.union(self.dims, own)
+        domain = None if self.tiles.is_full else collect.domain
+        text = masked(em, collect.op, collect.value, domain, dims, (self.loop,))
+        part = em.define(Value(fold(collect.op, text, dims.index(self.loop)), collect.value.type, (), em.depth), "part")
+        rows = (self.row,) if self.row is not None else ()
+        kept = (*rows, *(axis for axis, _ in items))
+        spread = em.spread(Value(part.text, part.type, (*rows, *own)), kept)
+        tests = []
+        for axis, block in items[:count]:
+            place = em.coordinate(axis) if not block.start else f"{em.coordinate(axis)} - {block.start}"
+            tests.append(em.spread(Value(f"({em._arange(block.size)} == {place})", "bool", (axis,)), kept))
+        if tests:
+            spread = f"tl.where({' & '.join(tests)}, {spread}, {neutral(em, collect.op, collect.value.type)})"
+        em.line(f"{name} = {combine(collect.op, name, spread)}")
+
+    def _argmax(self, collect: Collect) -> None:
+        """The lowest index of the largest value so far, in whatever order tiles come."""
+        em = self.em
+        assert collect.local is not None and not collect.widths, "argmax for each feature"
+        name, place = collect.local.name, len(self.dims) - 1
+        values = self.masked(collect.value, collect.domain, "max")
+        masks = em.valid(self.dims, (self.loop,))
+        if not (self.tiles.is_full or collect.domain.is_const(True)):
+            masks.append(em.spread(em.value(collect.domain), self.dims))
+        top = em.define(Value(fold("max", values, place), FLOAT, (), em.depth), "top")
+        rows = (self.row,) if self.row is not None else ()
+        equal = f"{values} == {em.spread(Value(top.text, FLOAT, rows), self.dims)}"
+        test = " & ".join([f"({equal})", *masks])
+        index = em.spread(Value(em.coordinate(self.loop), INT, (self.loop,)), self.dims)
+        none = (1 << 31) - 1
+        at = em.define(Value(fold("min", f"tl.where({test}, {index}, {none})", place), INT, (), em.depth), "place")
+        higher = f"({top.text} > {name}_best) | (({top.text} == {name}_best) & ({at.text} < {name})) | ({name} < 0)"
+        better = em.define(Value(f"({at.text} != {none}) & ({higher})", "bool", (), em.depth), "better")
+        em.line(f"{name}_best = tl.where({better.text}, {top.text}, {name}_best)")
+        em.line(f"{name} = tl.where({better.text}, tl.cast({at.text}, tl.int64), {name})")
+        em.forget(collect.local.node)
+
+    # --- stores ------------------------------------------------------------------------------------------------
+
+    def _stores(self, axes, tensor, node, widths) -> None:  # type: ignore[no-untyped-def]
+        """A value of every pair; its features, if it has any, one after another."""
+        em = self.em
+        if not widths:
+            place = locate(em, tensor, tuple(em.graph.index(axis) for axis in axes))
+            store(em, place, em.full(em.value(node), place.dims))
+            return
+        index = em.fresh("w")
+        with em.loop(f"for {index}_ in range(0, {em.size(widths[0].size)}):", {widths[0]: index}):
+            em.line(f"{index} = tl.cast({index}_, tl.int32)")
+            self._stores(axes, tensor, node, widths[1:])
