@@ -10,7 +10,7 @@ import struct
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Union
 
 import torch
 
@@ -24,21 +24,18 @@ from attnc.pipeline import Derivation
 from . import pool
 from .dtypes import NAMES, promoted, summed
 from .kernels import Kernel, Request, load_kernel
+from .machines import machine_for
+from .memory import Memory
 from .mistakes import NoData, OutOfMemory
 from .signature import Bound, Parameters, bind_sizes, check_tensors
+
+if TYPE_CHECKING:
+    from .triton.kernels import TritonKernel
+    from .triton.prepared import Machine, TritonPrepared
 
 Tensors = dict[str, torch.Tensor]
 
 _MOST_REMEMBERED = 4096
-
-
-@dataclass(frozen=True)
-class Fill:
-    """A tensor to allocate: its shape and dtype."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: torch.dtype
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ class Prepared:
     kernel: Kernel
     words: array[int]
     pointers: tuple[tuple[int, str], ...]
-    fills: tuple[Fill, ...]
+    fills: tuple[Memory, ...]
 
     def run(self, tensors: dict[str, torch.Tensor], counters: int = 0) -> dict[str, torch.Tensor]:
         """Allocates the results, runs the kernel, and returns the results by name."""
@@ -78,6 +75,9 @@ class Prepared:
         return OutOfMemory(self.attention, tuple(f"{fill.name}{list(fill.shape)}" for fill in self.fills))
 
 
+AnyPrepared = Union[Prepared, "TritonPrepared"]
+
+
 @dataclass
 class Situation:
     """A call as remembered: everything about it that outlives the tensors."""
@@ -85,10 +85,10 @@ class Situation:
     card: Card
     bound: Bound
     request: Request
-    forward: Prepared
+    forward: AnyPrepared
     names: tuple[str, ...]
     needs: tuple[str, ...]
-    backward: Callable[[Tensors], Prepared]
+    backward: Callable[[Tensors], AnyPrepared]
 
 
 class Caller:
@@ -105,6 +105,7 @@ class Caller:
         self.card_of = card_of
         self.derive = derive
         self.kernels: dict[tuple[Request, bool], Kernel] = {}
+        self.triton_kernels: dict[tuple[Request, bool, bool], TritonKernel] = {}
         self.remembered: dict[Any, Situation] = {}
 
     # --- remembering -------------------------------------------------------------------------------------------
@@ -116,7 +117,7 @@ class Caller:
             key = (
                 tuple(
                     [
-                        (t.shape, t.stride(), t.dtype, grad and t.requires_grad, t.is_cpu, t.is_neg(), t.layout)
+                        (t.shape, t.stride(), t.dtype, grad and t.requires_grad, _where(t), t.is_neg(), t.layout)
                         for t in tensors
                     ]
                 ),
@@ -149,7 +150,7 @@ class Caller:
         named = dict(zip(names, tensors))
         forward = self.prepare(request, False, named, bound, parameters, dtype)
 
-        def backward(available: Tensors) -> Prepared:
+        def backward(available: Tensors) -> AnyPrepared:
             return self.prepare(request, True, available, bound, parameters, dtype)
 
         return Situation(card, bound, request, forward, names, needs, _once(backward, request))
@@ -185,13 +186,14 @@ class Caller:
         bound: Bound,
         parameters: Parameters,
         dtype: torch.dtype,
-    ) -> Prepared:
-        kernel = self.kernel(request, is_backward)
+    ) -> AnyPrepared:
         known = {**parameters, **bound.sizes}
-        fills = tuple(
-            Fill(o.name, tuple(evaluate(size, known) for size in o.sizes), _fill_dtype(o, tensors, dtype))
-            for o in kernel.outputs
-        )
+        device = next(iter(tensors.values())).device
+        machine = machine_for(device)
+        if machine is not None:
+            return self._prepare_triton(machine, request, is_backward, tensors, known, dtype)
+        kernel = self.kernel(request, is_backward)
+        fills = _fills(kernel.outputs, tensors, known, dtype)
         parallel, scratch = pool.entry_points()
         known[SPLITS] = max((-(-_cores() // max(evaluate(o, known), 1)) for o in kernel.owners), default=1)
         words = array("q", [0, parallel, scratch, 0])
@@ -208,15 +210,36 @@ class Caller:
             assert len(words) == pointers[-1][0] + 1 + rank
         return Prepared(self.name, kernel, words, tuple(pointers), fills)
 
+    def _prepare_triton(
+        self,
+        machine: Machine,
+        request: Request,
+        is_backward: bool,
+        tensors: Mapping[str, torch.Tensor],
+        known: Mapping[str, Any],
+        dtype: torch.dtype,
+    ) -> TritonPrepared:
+        from .triton.kernels import load_triton_kernel
+        from .triton.prepared import prepare_triton
 
-def _once(make: Callable[[Tensors], Prepared], request: Request) -> Callable[[Tensors], Prepared]:
+        key = (request, is_backward, machine.splits_widths)
+        if key not in self.triton_kernels:
+            self.triton_kernels[key] = load_triton_kernel(
+                self.identity, lambda: self.derive(request.statics), request, is_backward, machine.splits_widths
+            )
+        kernel = self.triton_kernels[key]
+        fills = _fills(kernel.outputs, tensors, known, dtype)
+        return prepare_triton(self.name, kernel, machine, tensors, fills, known)
+
+
+def _once(make: Callable[[Tensors], AnyPrepared], request: Request) -> Callable[[Tensors], AnyPrepared]:
     """Prepares the backward at its first use, anew only where strides have changed; what hooks on saved tensors brought
     back in another layout than the kernel is made for is copied."""
     has_unit = {name: unit for name, _, unit in request.layouts}
-    made: dict[tuple[Any, ...], tuple[Prepared, list[str]]] = {}
+    made: dict[tuple[Any, ...], tuple[AnyPrepared, list[str]]] = {}
 
-    def get(available: Tensors) -> Prepared:
-        key = tuple([t.stride() for t in available.values()])
+    def get(available: Tensors) -> AnyPrepared:
+        key = tuple([(t.stride(), _where(t)) for t in available.values()])
         found = made.get(key)
         if found is None:
             odd = [name for name, t in available.items() if has_unit.get(name, True) and not _unit_last(t)]
@@ -227,6 +250,20 @@ def _once(make: Callable[[Tensors], Prepared], request: Request) -> Callable[[Te
         return found[0]
 
     return get
+
+
+def _where(tensor: torch.Tensor) -> Any:
+    """What a prepared call depends on beside sizes and strides: on a GPU, kernels differ by alignment."""
+    return tensor.is_cpu or (tensor.device, tensor.data_ptr() % 16)
+
+
+def _fills(
+    outputs: Sequence[OutputCard], tensors: Mapping[str, torch.Tensor], known: Mapping[str, Any], dtype: torch.dtype
+) -> tuple[Memory, ...]:
+    return tuple(
+        Memory(o.name, tuple(evaluate(size, known) for size in o.sizes), _fill_dtype(o, tensors, dtype))
+        for o in outputs
+    )
 
 
 def _fill_dtype(card: OutputCard, tensors: Mapping[str, torch.Tensor], dtype: torch.dtype) -> torch.dtype:

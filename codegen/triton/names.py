@@ -31,7 +31,8 @@ _TAKEN = frozenset({*keyword.kwlist, "tl", "triton", "range", "program", "rest",
 @dataclass(frozen=True)
 class Argument:
     """What a kernel takes: `kind` is tensor, stride, size, parameter or constant; `of` the tensor's, size's or
-    parameter's name, `dim` the stride's dimension, `type` a parameter's type."""
+    parameter's name, `dim` the stride's dimension, `type` a parameter's type; of a stride, "wide" where rows are whole
+    vectors of features."""
 
     name: str
     kind: str
@@ -71,7 +72,10 @@ class Names(CompiledFor):
         is_last = dim == len(tensor.sizes) - 1
         if is_last and self.is_unit_last(tensor):
             return "1"
-        return self._use(Argument(f"{self.tensor(tensor)}_stride{dim}", "stride", tensor.name, dim))
+        last = self.constant(tensor.sizes[-1])
+        is_wide = last is not None and last % 16 == 0 and self.is_unit_last(tensor)
+        name = f"{self.tensor(tensor)}_stride{dim}"
+        return self._use(Argument(name, "stride", tensor.name, dim, "wide" if is_wide else ""))
 
     def size(self, name: str) -> str:
         return self._use(Argument(self._spell("size " + name, "n_" + name.replace("#", "k_"), keep=True), "size", name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
+from attnc.analysis.intervals import LARGEST_SIZE
 from attnc.analysis.tiles import corners
 from attnc.ir import Axis, Node, Tensor
 from attnc.ir.node import FLOAT, INT, walk
@@ -68,8 +69,9 @@ class PassWriter:
             em.line("row_valid = first_row + row_offsets <= last_row")
             em.fix_block(run.row, Block("first_row", "row_offsets", rows, "row_valid"))
             at = corners(em.graph)
-            em.known[at.first_row] = lambda _: Value("first_row", INT)
-            em.known[at.last_row] = lambda _: Value("last_row", INT)
+            for corner, name in ((at.first_row, "first_row"), (at.last_row, "last_row")):
+                em.known[corner] = lambda _, name=name: Value(name, INT)  # type: ignore[misc]
+                em.intervals.done[corner] = (0, LARGEST_SIZE)
         if run.split is not None:
             em.fix(run.split, "block" if run.row is not None else "0")
         self._decode_grid()

@@ -1,0 +1,142 @@
+"""A call on a GPU, prepared for its sizes: memory to take, kernels with all arguments but the pointers, grids.
+
+How a kernel is run (compiled for the device, or by Triton's interpreter) is the machine's affair.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+from attnc.codegen.triton.program import Launch
+from attnc.ir.host import evaluate
+from attnc.ir.roles import SPLITS
+
+from ..dtypes import NAMES
+from ..memory import Memory
+from ..mistakes import OutOfMemory
+from .choices import Choice
+from .kernels import TritonKernel
+
+DTYPES = {name: dtype for dtype, name in NAMES.items()}
+
+
+class Runner(Protocol):
+    """Runs one kernel: `tensors` in the order of the launch's tensor arguments."""
+
+    def __call__(self, grid: int, tensors: list[torch.Tensor]) -> None: ...
+
+
+class Machine(Protocol):
+    """Where kernels run: chooses their block sizes and binds all but the tensors."""
+
+    device: torch.device
+    splits_widths: bool
+
+    def choose(self, kernel: TritonKernel, launch: Launch) -> Choice: ...
+
+    def bind(
+        self, kernel: TritonKernel, launch: Launch, choice: Choice, values: list[Any], is_aligned: bool
+    ) -> Runner: ...
+
+
+@dataclass(frozen=True)
+class Step:
+    """One launch, bound."""
+
+    run: Runner
+    grid: int
+    tensors: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TritonPrepared:
+    """Kernels with everything but the tensors; `attention` is the name that messages give it."""
+
+    attention: str
+    kernel: TritonKernel
+    device: torch.device
+    fills: tuple[Memory, ...]
+    buffers: tuple[Memory, ...]
+    steps: tuple[Step, ...]
+
+    def run(self, tensors: Mapping[str, torch.Tensor], counters: int = 0) -> dict[str, torch.Tensor]:
+        """Allocates the results, runs the kernels, and returns the results by name."""
+        try:
+            filled = {fill.name: self._take(fill) for fill in self.fills}
+            own = {buffer.name: self._take(buffer) for buffer in self.buffers}
+        except torch.OutOfMemoryError:
+            names = tuple(f"{m.name}{list(m.shape)}" for m in (*self.fills, *self.buffers))
+            raise OutOfMemory(self.attention, names).error() from None
+        every = {**tensors, **filled, **own}
+        for step in self.steps:
+            step.run(step.grid, [every[name] for name in step.tensors])
+        return filled
+
+    def _take(self, memory: Memory) -> torch.Tensor:
+        make = torch.zeros if memory.is_zeroed else torch.empty
+        return make(memory.shape, dtype=memory.dtype, device=self.device)
+
+
+def prepare_triton(
+    attention: str,
+    kernel: TritonKernel,
+    machine: Machine,
+    tensors: Mapping[str, torch.Tensor],
+    fills: tuple[Memory, ...],
+    known: Mapping[str, Any],
+) -> TritonPrepared:
+    """Everything that a call of these sizes and strides does but allocating. `known`: sizes and parameters."""
+    choices = [machine.choose(kernel, launch) for launch in kernel.launches]
+    blocks = [_blocks(launch, choice, known) for launch, choice in zip(kernel.launches, choices)]
+    shares = [count for launch, count in zip(kernel.launches, blocks) if launch.shares]
+    known = {**known, SPLITS: max(shares, default=1)}
+    buffers = tuple(
+        Memory(b.name, tuple(int(evaluate(size, known)) for size in b.sizes), DTYPES[b.dtype], b.is_zeroed)
+        for b in kernel.buffers
+    )
+    strides = {memory.name: _contiguous(memory.shape) for memory in (*fills, *buffers)}
+    strides |= {name: tensors[name].stride() for name in kernel.tensors if name not in strides}
+    wide = {a.of for launch in kernel.launches for a in launch.arguments if a.type == "wide"}
+    aligned = all(_is_aligned(tensors[name], name in wide) for name in kernel.tensors if name in tensors)
+    steps = []
+    for launch, choice, count in zip(kernel.launches, choices, blocks):
+        grid = math.prod(int(evaluate(size, known)) for size in launch.outer) * count
+        if grid:
+            values = [_value(argument, strides, known) for argument in launch.arguments]
+            runner = machine.bind(kernel, launch, choice, values, aligned)
+            names = tuple(argument.of for argument in launch.arguments if argument.kind == "tensor")
+            steps.append(Step(runner, grid, names))
+    return TritonPrepared(attention, kernel, machine.device, fills, buffers, tuple(steps))
+
+
+def _blocks(launch: Launch, choice: Choice, known: Mapping[str, Any]) -> int:
+    return 1 if launch.rows is None else -(-int(evaluate(launch.rows, known)) // choice.rows)
+
+
+def _value(argument: Any, strides: Mapping[str, Any], known: Mapping[str, Any]) -> Any:
+    """What an argument is at this call; None for tensors and constants."""
+    if argument.kind == "stride":
+        return strides[argument.of][argument.dim]
+    if argument.kind == "size":
+        return known[argument.of]
+    if argument.kind == "parameter":
+        return float(known[argument.of]) if argument.type == "float" else int(known[argument.of])
+    return None
+
+
+def _contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
+    strides, step = [], 1
+    for size in reversed(shape):
+        strides.append(step)
+        step *= max(size, 1)
+    return tuple(strides[::-1])
+
+
+def _is_aligned(tensor: torch.Tensor, is_wide: bool) -> bool:
+    """Whether vectors of 16 bytes can be loaded from its start and, with whole vectors of features, from any row's."""
+    return tensor.data_ptr() % 16 == 0 and not (is_wide and any(stride % 16 for stride in tensor.stride()[:-1]))
