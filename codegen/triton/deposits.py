@@ -109,7 +109,8 @@ class DepositWriter:
         if domain is not None and not domain.is_const(True):
             masks.append(em.spread(em.value(domain), dims))
         mask = " & ".join(masks) if masks else None
-        self._at_positions(collect, list(collect.positions), mask, {})
+        first = [axis for axis in collect.widths if any(axis in position.axes for _, position in collect.positions)]
+        self._through(first, lambda: self._at_positions(collect, list(collect.positions), mask, {}))
 
     def _at_positions(
         self, collect: Collect, positions: list[tuple[Axis, Node]], mask: str | None, tests: dict[Axis, str]
@@ -140,7 +141,8 @@ class DepositWriter:
         test = " & ".join([*([mask] if mask is not None else []), *tests.values()])
         here = em.define(Value(test, "bool", dims, em.depth), "here").text
         kept = tuple(axis for axis in dims if axis in collect.storage_axes)
-        split = _featured(em.graph, collect, dims) if len(collect.widths) == 1 and not kept else None
+        widths = [axis for axis in collect.widths if not em.has_coordinate(axis)]
+        split = _featured(em.graph, collect, dims) if len(widths) == 1 and not kept else None
         if split is not None:
             self._product(collect, here, *split)
             return
@@ -152,12 +154,12 @@ class DepositWriter:
                     text = fold("sum", text, place)
             self._add(collect, self._target(collect), text)
 
-        self._through(list(collect.widths), add)
+        self._through(widths, add)
 
     def _product(self, collect: Collect, here: str, pairs: Node, features: Node, side: Axis) -> None:
         """Σ pairs · features, the features of one side only: pairs are summed along the other side first."""
         em, dims = self.em, self.sweeps.dims
-        (width,) = collect.widths
+        (width,) = (axis for axis in collect.widths if not em.has_coordinate(axis))
         other = next(place for place, axis in enumerate(dims) if axis is not side)
         text = fold("sum", f"tl.where({here}, {em.full(em.value(pairs), dims)}, 0)", other)
         sums = em.define(Value(text, FLOAT, (side,), em.depth), "sums")
@@ -171,7 +173,7 @@ class DepositWriter:
 
 def _featured(graph: Graph, collect: Collect, dims: tuple[Axis, ...]) -> tuple[Node, Node, Axis] | None:
     """A value as (factor of the pair, factor with features and one side of the tile, that side)."""
-    value, width = collect.value, collect.widths[0]
+    value, width = collect.value, collect.widths[-1]
     if not value.is_product or len(dims) < 2:
         return None
     factors = list(zip(value.args, value.attribute))

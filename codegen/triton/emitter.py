@@ -50,6 +50,13 @@ class BlockScope(Scope):
     blocks: dict[Axis, Block] = field(default_factory=dict)
     values: dict[Node, Value] = field(default_factory=dict)
     raw: dict[object, Value] = field(default_factory=dict)
+    parts: dict[tuple[Axis, Part], BlockScope] = field(default_factory=dict)
+
+    def every(self) -> Iterator[BlockScope]:
+        """This scope and the parts opened in it."""
+        yield self
+        for part in self.parts.values():
+            yield from part.every()
 
 
 Access = Callable[["Emitter"], Value | None]
@@ -65,7 +72,6 @@ class Emitter(ScopeStack[BlockScope]):
         self.known: dict[Node, Access] = {}
         self.statistics: frozenset[Node] = frozenset()
         self.order: tuple[Axis, ...] = ()
-        self.parts: dict[tuple[int, Axis, Part], BlockScope] = {}
 
     # --- scopes ------------------------------------------------------------------------------------------------
 
@@ -74,7 +80,6 @@ class Emitter(ScopeStack[BlockScope]):
         """An indented block in which these axes have scalar indices."""
         self.scopes.append(BlockScope(dict(axes)))
         yield
-        self._close_parts(self.depth)
         inner = self.scopes.pop()
         self.line(header)
         self.scopes[-1].lines += ["    " + text for text in inner.lines or ["pass"]]
@@ -87,10 +92,10 @@ class Emitter(ScopeStack[BlockScope]):
     @contextmanager
     def part(self, axis: Axis, part: Part) -> Iterator[None]:
         """A part of a width as a block; coming back to it in the same scope finds what was computed there."""
-        key = (self.depth, axis, part)
-        scope = self.parts.get(key)
+        key = (axis, part)
+        scope = self.scopes[-1].parts.get(key)
         if scope is None:
-            scope = self.parts[key] = BlockScope({})
+            scope = self.scopes[-1].parts[key] = BlockScope({})
             local = self._arange(part.size)
             valid = None if part.is_whole else f"({local} < {part.count})"
             block = Block(str(part.start), local, str(part.size), valid, part)
@@ -98,14 +103,9 @@ class Emitter(ScopeStack[BlockScope]):
             scope.blocks[axis] = block
         self.scopes.append(scope)
         yield
-        self._close_parts(self.depth)
         self.scopes.pop()
         self.scopes[-1].lines += scope.lines
         scope.lines = []
-
-    def _close_parts(self, depth: int) -> None:
-        """Parts opened within a scope end with it."""
-        self.parts = {key: scope for key, scope in self.parts.items() if key[0] < depth}
 
     def _arange(self, size: int) -> str:
         name = f"offsets_{size}"
@@ -156,7 +156,7 @@ class Emitter(ScopeStack[BlockScope]):
 
     def forget(self, changed: Node) -> None:
         """Drops everything that was computed of a node."""
-        for scope in (*self.scopes, *self.parts.values()):
+        for scope in (part for outer in self.scopes for part in outer.every()):
             scope.values = {node: value for node, value in scope.values.items() if changed not in set(walk(node))}
 
     def define(self, value: Value, stem: str = "t") -> Value:

@@ -137,6 +137,7 @@ def atan2(y, x):
 @triton.jit
 def power(x, y):
     """x ** y as exp2(y log2 |x|); negative x only to whole powers. Its error grows with |y log2 x|."""
+    y = tl.zeros_like(x) + y
     size = tl.exp2(y * tl.log2(tl.where(x == 0, 1.0, tl.abs(x))))
     whole = tl.floor(y) == y
     odd = whole & (y - 2.0 * tl.floor(y * 0.5) == 1.0)

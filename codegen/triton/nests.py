@@ -17,7 +17,8 @@ class NestWriter:
         self.em = em
         self.store = store
         axes = list(store.axes)
-        self.width: Axis | None = axes.pop() if axes and roles.of(axes[-1]) == WIDTH else None
+        is_width = bool(axes) and roles.of(axes[-1]) == WIDTH and em.names.constant(axes[-1].size) is not None
+        self.width: Axis | None = axes.pop() if is_width else None
         self.row: Axis | None = axes.pop() if axes else None
         self.leading = tuple(axes)
 

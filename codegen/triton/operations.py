@@ -47,7 +47,8 @@ def _stop(em: Emitter, node: Node) -> Value:
 
 def _at(em: Emitter, node: Node) -> Value:
     """A value at other positions of outer axes: computed there."""
-    if all(em.bind(axis, position) for axis, position in zip(node.attribute, node.args[1:])):
+    moves = list(zip(node.attribute, node.args[1:]))
+    if not any(em.value(p).dims for _, p in moves) and all(em.bind(axis, p) for axis, p in moves):
         return em.value(node.args[0])
     return em.value(substitute(em.graph, node.args[0], dict(zip(node.attribute, node.args[1:]))))
 
@@ -207,11 +208,16 @@ def _multiplied(em: Emitter, values: list[Value], factor: float) -> Value | None
 def _power(em: Emitter, value: Value, exponent: float) -> Value:
     if exponent == 1:
         return value
-    if exponent == 0.5:
-        return joined(em, FLOAT, [value], lambda t: f"tl.sqrt_rn({t[0]})" if em.names.compute == "float" else f"tl.sqrt({t[0]})")
-    if exponent == int(exponent) and exponent <= 16:
-        return joined(em, FLOAT, [value], lambda t: " * ".join(t * int(exponent)))
+    if 2 * exponent == int(2 * exponent) and exponent <= 16:
+        return joined(em, FLOAT, [value], lambda t: " * ".join(t * int(exponent) + _root(em, t[0], exponent)))
     return joined(em, FLOAT, [value], lambda t: f"power({t[0]}, {literal(exponent, FLOAT)})")
+
+
+def _root(em: Emitter, text: str, exponent: float) -> list[str]:
+    """The square root that a half in an exponent stands for."""
+    if exponent == int(exponent):
+        return []
+    return [f"tl.sqrt_rn({text})" if em.names.compute == "float" else f"tl.sqrt({text})"]
 
 
 def _sum(em: Emitter, node: Node) -> Value:

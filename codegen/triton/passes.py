@@ -15,7 +15,7 @@ from .emitter import Block, Emitter, Value
 from .names import ELEMENTS, Part
 from .operations import LOG2_E, joined
 from .reads import locate, read_raw, store
-from .reductions import neutral
+from .reductions import neutral, over
 from .tiles import TileWriter
 
 Parts = tuple[Part, ...]
@@ -157,7 +157,8 @@ class PassWriter:
             if node.args[0].kind != "read":
                 return None
             for axis, position in zip(node.attribute, node.args[1:]):
-                assert em.bind(axis, position), "one operand at two groups"
+                if em.value(position).dims or not em.bind(axis, position):
+                    return None
             node = node.args[0]
         return node if node.kind == "read" and node.type == FLOAT else None
 
@@ -205,10 +206,11 @@ class PassWriter:
         rows = (self.run.row,) if self.run.row is not None else ()
 
         def access(inner: Emitter) -> Value:
-            parts = self._open_parts(inner, widths)
-            assert parts is not None, f"one feature of {local.name}"
-            dims = inner.union(rows, widths)
             level = max(self.running_level, inner.level_of(frozenset(widths)) if widths else 0)
+            parts = self._open_parts(inner, widths)
+            if parts is None:
+                return self._picked(inner, local, level)
+            dims = inner.union(rows, widths)
             return Value(self.variable(local, parts), node.type, dims, level, node.type == INT)
 
         if node not in self.in_base_two:
@@ -221,14 +223,42 @@ class PassWriter:
         em.known[node] = natural
         em.known[em.graph.scale(LOG2_E, node)] = access
 
+    def _picked(self, em: Emitter, local: Local, level: int) -> Value:
+        """Features at scalar indices, taken out of blocks in registers: a sum of which all but one term are 0."""
+        rows = (self.run.row,) if self.run.row is not None else ()
+        every = (*rows, *local.widths)
+        terms = []
+        for parts in self.parts(local.widths):
+            text, tests, kept = self.variable(local, parts), [], True
+            for axis, part in zip(local.widths, parts):
+                block = em.block(axis)
+                if block is not None:
+                    kept = kept and block.part == part
+                    continue
+                place = em.coordinate(axis) if not part.start else f"{em.coordinate(axis)} - {part.start}"
+                tests.append(em.spread(Value(f"({em._arange(part.size)} == {place})", "bool", (axis,)), every))
+            if kept:
+                text = f"tl.where({' & '.join(tests)}, {text}, 0)"
+                for axis in reversed([a for a in local.widths if em.block(a) is None]):
+                    text = f"tl.sum({text}, {every.index(axis)})"
+                terms.append(text)
+        dims = tuple(axis for axis in every if em.block(axis) is not None)
+        return em.define(Value(" + ".join(terms), local.node.type, dims, level, local.node.type == INT), "feature")
+
     # --- the end -----------------------------------------------------------------------------------------------
 
     def _store(self, item: Store) -> None:
         em = self.em
-        widths = tuple(axis for axis in item.axes if not em.has_coordinate(axis))
-        for parts in self.parts(widths):
-            with _opened(em, widths, parts):
-                store_value(em, item)
+        opened = [axis for axis in item.axes if not em.has_coordinate(axis)]
+        widths = tuple(axis for axis in opened if em.names.constant(axis.size) is not None)
+        longer = [axis for axis in opened if axis not in widths]
+
+        def write() -> None:
+            for parts in self.parts(widths):
+                with _opened(em, widths, parts):
+                    store_value(em, item)
+
+        over(em, longer, frozenset(longer[-1:]), write)
 
 
 class _opened:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from .tiles import TileWriter
 
 
+_NOWHERE = (1 << 31) - 1
+
+
 class SweepWriter:
     """Writes the sweeps of one pass."""
 
@@ -64,6 +67,9 @@ class SweepWriter:
         em = self.em
         domain = None if self.tiles.is_full or (domain is not None and domain.is_const(True)) else domain
         key = (node, domain, f"{op} {checks_rows}")
+        if em.depth != self.owner.running_level:  # within a loop over features
+            text = masked(em, op, node, domain, self.dims, (self.loop,) if not checks_rows else self.dims)
+            return em.define(Value(text, node.type, self.dims, em.depth), "pairs").text
         if key not in self.done:
             checked = (self.loop,) if not checks_rows else self.dims
             text = masked(em, op, node, domain, self.dims, checked)
@@ -139,26 +145,46 @@ class SweepWriter:
         em.line(f"{name} = {combine(collect.op, name, spread)}")
 
     def _argmax(self, collect: Collect) -> None:
-        """The lowest index of the largest value so far, in whatever order tiles come."""
+        """The lowest index of the largest value so far, in whatever order tiles come; one feature after another."""
+        assert collect.local is not None
+        for parts in self.owner.parts(collect.widths):
+            self._argmax_of(collect, list(zip(collect.widths, parts)), self.owner.variable(collect.local, parts))
+        self.em.forget(collect.local.node)
+
+    def _argmax_of(self, collect: Collect, items: list[tuple[Axis, Part]], name: str) -> None:
         em = self.em
-        assert collect.local is not None and not collect.widths, "argmax for each feature"
-        name, place = collect.local.name, len(self.dims) - 1
+        with ExitStack() as stack:
+            for axis, part in items:
+                index = em.fresh("w")
+                header = f"for {index}_ in range({part.start}, {part.start + part.count}):"
+                stack.enter_context(em.loop(header, {axis: index}))
+                em.line(f"{index} = tl.cast({index}_, tl.int32)")
+            best, found = self._highest(collect)
+            rows = (self.row,) if self.row is not None else ()
+            kept = (*rows, *(axis for axis, _ in items))
+            best, found = (em.spread(Value(text, INT, rows), kept) for text in (best, found))
+            higher = f"({best} > {name}_best) | (({best} == {name}_best) & ({found} < {name})) | ({name} < 0)"
+            tests = [f"({found} != {_NOWHERE})", f"({higher})"]
+            for axis, block in items:
+                place = em.coordinate(axis) if not block.start else f"{em.coordinate(axis)} - {block.start}"
+                tests.append(em.spread(Value(f"({em._arange(block.size)} == {place})", "bool", (axis,)), kept))
+            better = em.define(Value(" & ".join(tests), "bool", (), em.depth), "better").text
+            em.line(f"{name}_best = tl.where({better}, {best}, {name}_best)")
+            em.line(f"{name} = tl.where({better}, tl.cast({found}, tl.int64), {name})")
+
+    def _highest(self, collect: Collect) -> tuple[str, str]:
+        """The tile's largest value for each row, and its first column (where there is none: nowhere)."""
+        em, place = self.em, len(self.dims) - 1
         values = self.masked(collect.value, collect.domain, "max")
         masks = em.valid(self.dims, (self.loop,))
         if not (self.tiles.is_full or collect.domain.is_const(True)):
             masks.append(em.spread(em.value(collect.domain), self.dims))
-        top = em.define(Value(fold("max", values, place), FLOAT, (), em.depth), "top")
+        top = em.define(Value(fold("max", values, place), FLOAT, (), em.depth), "top").text
         rows = (self.row,) if self.row is not None else ()
-        equal = f"{values} == {em.spread(Value(top.text, FLOAT, rows), self.dims)}"
-        test = " & ".join([f"({equal})", *masks])
+        test = " & ".join([f"({values} == {em.spread(Value(top, FLOAT, rows), self.dims)})", *masks])
         index = em.spread(Value(em.coordinate(self.loop), INT, (self.loop,)), self.dims)
-        none = (1 << 31) - 1
-        at = em.define(Value(fold("min", f"tl.where({test}, {index}, {none})", place), INT, (), em.depth), "place")
-        higher = f"({top.text} > {name}_best) | (({top.text} == {name}_best) & ({at.text} < {name})) | ({name} < 0)"
-        better = em.define(Value(f"({at.text} != {none}) & ({higher})", "bool", (), em.depth), "better")
-        em.line(f"{name}_best = tl.where({better.text}, {top.text}, {name}_best)")
-        em.line(f"{name} = tl.where({better.text}, tl.cast({at.text}, tl.int64), {name})")
-        em.forget(collect.local.node)
+        at = f"tl.where({test}, {index}, {_NOWHERE})"
+        return top, em.define(Value(fold("min", at, place), INT, (), em.depth), "place").text
 
     # --- stores ------------------------------------------------------------------------------------------------
 

@@ -77,7 +77,9 @@ class TileWriter:
             self._loops()
             return
         heads = frozenset(one.axis for one in self.run.sequential)
-        moving = any(part.axes & heads for bound in (classes.low, classes.high) for part in walk(bound))
+        bounds = [classes.low, classes.high]
+        bounds += [bound for one in self.run.sequential for bound in (one.low, one.high)]
+        moving = any(part.axes & heads for bound in bounds for part in walk(bound))
         wide = any(prepare.local.widths for prepare in self.run.inner_prepares)
         if moving or wide:
             self._nested(0)
@@ -234,14 +236,19 @@ class TileWriter:
         """A block of columns by features, as matrix products take it; loaded once for all of them."""
         em, node = self.em, packed.read_as
         plain = self.owner.plain(node)
-        if plain is not None and em.names.dtype(plain.attribute) == dtype:
+        is_plain = plain is not None and em.names.dtype(plain.attribute) == dtype
+        if is_plain and plain is not None and self.loop in plain.axes:
             return read_raw(em, plain).text
         key = (node, dtype)
         for scope in reversed(em.scopes):
             if key in scope.raw:
                 return scope.raw[key].text
-        value = em.value(node)
-        if ELEMENTS[dtype] != em.names.float:
+        assert packed.width is not None
+        dims = (self.loop, packed.width)
+        value = read_raw(em, plain) if is_plain and plain is not None else em.value(node)
+        if value.dims != dims:
+            value = em.define(Value(em.full(value, dims), FLOAT, dims, em.depth))
+        if not is_plain and ELEMENTS[dtype] != em.names.float:
             value = em.define(Value(f"tl.cast({value.text}, {ELEMENTS[dtype]})", FLOAT, value.dims, value.level))
         em.scopes[value.level].raw[key] = value
         return value.text
@@ -249,6 +256,9 @@ class TileWriter:
     def _accumulate(self, statement: Accumulate) -> None:
         em, local = self.em, statement.local
         (width,) = local.widths
+        if self.run.row is None:
+            self._accumulate_row(statement)
+            return
         dtype = self.common(None, statement.right)
         tile = self.sweeps.tile_as(statement.tile, dtype)
         for part in em.names.parts(width):
@@ -256,6 +266,18 @@ class TileWriter:
                 right = self.operand(statement.right, dtype)
                 name = self.owner.variable(local, (part,))
                 em.line(f"{name} = {self._dot(tile, right, name)}")
+        em.forget(local.node)
+
+    def _accumulate_row(self, statement: Accumulate) -> None:
+        """A single row: a sum of the columns' features, each times its weight."""
+        em, local = self.em, statement.local
+        (width,) = local.widths
+        tile = self.sweeps.filled[statement.tile.name]
+        for part in em.names.parts(width):
+            with em.part(width, part):
+                right = em.full(em.value(statement.right.read_as), (self.loop, width))
+                name = self.owner.variable(local, (part,))
+                em.line(f"{name} = {name} + tl.sum({tile}[:, None] * {right}, 0)")
         em.forget(local.node)
 
     def _follow(self, statement: Follow) -> None:
