@@ -107,6 +107,7 @@ class Caller:
         self.kernels: dict[tuple[Request, bool], Kernel] = {}
         self.triton_kernels: dict[tuple[Request, bool, bool], TritonKernel] = {}
         self.remembered: dict[Any, Situation] = {}
+        self.first_use: Callable[[Card, tuple[Any, ...], Parameters], None] | None = None
 
     # --- remembering -------------------------------------------------------------------------------------------
 
@@ -137,6 +138,8 @@ class Caller:
     def _prepare(self, card: Card, tensors: tuple[Any, ...], parameters: Parameters, grad: bool) -> Situation:
         check_tensors(card, tensors)
         bound = bind_sizes(card, [tensor.shape for tensor in tensors], parameters)
+        if not tensors[0].is_cpu and self.first_use is not None:
+            self.first_use(card, tensors, parameters)
         needs = tuple(
             item.name for item, t in zip(card.inputs, tensors) if grad and t.requires_grad and item.type == "float"
         )
@@ -189,7 +192,7 @@ class Caller:
     ) -> AnyPrepared:
         known = {**parameters, **bound.sizes}
         device = next(iter(tensors.values())).device
-        machine = machine_for(device)
+        machine = machine_for(device, self.name)
         if machine is not None:
             return self._prepare_triton(machine, request, is_backward, tensors, known, dtype)
         kernel = self.kernel(request, is_backward)

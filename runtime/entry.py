@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,6 +15,7 @@ from .autograd import apply
 from .calls import Caller
 from .compiled import keep_out_of_graphs
 from .dense import dense_call
+from .machines import machine_for
 from .requirements import check_requirements
 from .signature import arrange, check_tensors
 from .transforms import check_transforms
@@ -40,8 +42,9 @@ def make_entry(attention: Attention) -> Entry:
         else:
             card, tensors, parameters = _arrange(attention, args, kwargs)
         check_transforms(attention.name, tensors)
-        if torch.is_autocast_enabled("cpu"):
-            tensors = _autocast(tensors, main)
+        device = tensors[0].device.type if tensors and isinstance(tensors[0], torch.Tensor) else "cpu"
+        if torch.is_autocast_enabled(device):
+            tensors = _autocast(tensors, main, device)
         if card.has_open_requirements:
             check_tensors(card, tensors)
             check_requirements(attention, card, tensors, parameters)
@@ -53,9 +56,19 @@ def make_entry(attention: Attention) -> Entry:
             found = dense_call(attention, card, tensors, parameters)
         return attention.results(found)
 
+    caller.first_use = partial(_check_first_use, attention)
     keep_out_of_graphs(call)
     attention.__dict__["_caller"] = caller
     return call
+
+
+def _check_first_use(attention: Attention, card: Card, tensors: tuple[Any, ...], parameters: dict[str, Any]) -> None:
+    from .triton.devices import Gpu
+    from .triton.first_use import check_first_use
+
+    machine = machine_for(tensors[0].device, attention.name)
+    if isinstance(machine, Gpu):
+        check_first_use(attention, card, machine, tensors, parameters)
 
 
 def _arrange(
@@ -77,8 +90,8 @@ def _main_inputs(card: Card) -> frozenset[int]:
     return frozenset(main or (n for n, item in enumerate(card.inputs) if item.type == "float"))
 
 
-def _autocast(tensors: tuple[Any, ...], main: frozenset[int]) -> tuple[Any, ...]:
-    dtype = torch.get_autocast_dtype("cpu")
+def _autocast(tensors: tuple[Any, ...], main: frozenset[int], device: str) -> tuple[Any, ...]:
+    dtype = torch.get_autocast_dtype(device)
     halves = (torch.float32, torch.bfloat16, torch.float16)
     return tuple(
         t.to(dtype) if n in main and isinstance(t, torch.Tensor) and t.dtype in halves else t

@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from .mistakes import NoTriton
+
 if TYPE_CHECKING:
     from .triton.prepared import Machine
 
 
-def machine_for(device: torch.device) -> Machine | None:
+def machine_for(device: torch.device, attention: str) -> Machine | None:
     """What runs Triton kernels for a device; None where kernels are C++. ATTNC_CPU_TARGET=interpreter has Triton's
-    interpreter run calls on the CPU."""
+    interpreter run calls on the CPU. AttnError on a GPU without Triton."""
     if device.type != "cpu":
-        return _gpu(device)
+        try:
+            return _gpu(device)
+        except ImportError as error:
+            raise NoTriton(attention, str(error)).error() from None
     return _interpreter() if os.environ.get("ATTNC_CPU_TARGET") == "interpreter" else None
 
 

@@ -158,12 +158,30 @@ class WrongLayout(TensorMistake):
 
 @dataclass(frozen=True)
 class WrongDevice(TensorMistake):
+    """A device without kernels, or (`other`, with its device) another one than that of the first input."""
+
     code: ClassVar[str] = "wrong-device"
     device: str
+    other: tuple[str, str] | None = None
 
     def diagnostic(self) -> Diagnostic:
+        if self.other is not None:
+            name, device = self.other
+            problem = f"lies on '{self.device}', but '{name}' on '{device}'"
+            return self.of_it(problem, f"move it: '{self.name}.to({name}.device)'")
         helps = () if self.device == "meta" else (f"move it: '{self.name}.cpu()'",)
-        return self.of_it(f"lies on '{self.device}', but this version computes on the CPU", *helps)
+        return self.of_it(f"lies on '{self.device}'; there are kernels for the CPU and for CUDA and ROCm GPUs", *helps)
+
+
+@dataclass(frozen=True)
+class NotOnGpu(TensorMistake):
+    """A dtype that only the CPU's kernels compute with."""
+
+    code: ClassVar[str] = "not-on-gpu"
+    dtype: str
+
+    def diagnostic(self) -> Diagnostic:
+        return self.of_it(f"is {self.dtype}, which kernels on GPUs do not compute with", f"use '{self.name}.cpu()'")
 
 
 @dataclass(frozen=True)
@@ -345,3 +363,30 @@ class NoData(CallMistake):
         title = f"'{self.attention}' cannot compute with tensors that hold no data"
         fact = "inside FakeTensorMode and the transforms of torch.func, tensors only stand for others"
         return Diagnostic(self.code, title, (), fact, (f"call '{self.attention}.reference(…)' there",))
+
+
+@dataclass(frozen=True)
+class NoTriton(CallMistake):
+    """A GPU without the compiler for it. `fact` is what importing it said."""
+
+    code: ClassVar[str] = "no-triton"
+    fact: str
+
+    def diagnostic(self) -> Diagnostic:
+        title = f"'{self.attention}' needs Triton to run on a GPU"
+        return Diagnostic(self.code, title, (), self.fact, ("install it: 'pip install triton'",))
+
+
+@dataclass(frozen=True)
+class WrongOnDevice(CallMistake):
+    """A kernel whose first small problem came out wrong on this device."""
+
+    code: ClassVar[str] = "wrong-on-device"
+    device: str
+    versions: str
+    what: str
+
+    def diagnostic(self) -> Diagnostic:
+        title = f"the kernels of '{self.attention}' compute wrongly on '{self.device}'"
+        fact = f"{self.what}, with {self.versions}: most likely a fault of that compiler"
+        return Diagnostic(self.code, title, (), fact, ("try another version of Triton",))

@@ -27,13 +27,13 @@ class Evaluator:
         parameters: Mapping[str, int | float],
         tensors: Mapping[str, Array],
         dtype: torch.dtype,
-        device: torch.device | str = "cpu",
+        device: torch.device | str | None = None,
     ) -> None:
         self.sizes = dict(sizes)
         self.parameters = dict(parameters)
         self.tensors = dict(tensors)
         self.dtype = dtype
-        self.device = device
+        self.device = device if device is not None else next((t.device for t in tensors.values()), "cpu")
         self.done: dict[Node, Array] = {}
 
     def __call__(self, root: Node) -> Array:

@@ -23,6 +23,7 @@ from .mistakes import (
     MissingInput,
     MissingParameter,
     NotATensor,
+    NotOnGpu,
     RequirementFails,
     SizesDiffer,
     SizeTooLarge,
@@ -162,6 +163,12 @@ def check_tensors(card: Card, tensors: Sequence[Any]) -> None:
         if mistake is not None:
             findings.add(mistake)
     findings.raise_if_any()
+    for item, tensor in zip(card.inputs, tensors):
+        if tensor.device != tensors[0].device:
+            where = (card.name, item.name, clause(item), place_of_input(card, item.name))
+            first = (card.inputs[0].name, str(tensors[0].device))
+            findings.add(WrongDevice(*where, str(tensor.device), first))
+    findings.raise_if_any()
 
 
 def _wrong_tensor(card: Card, item: InputCard, tensor: Any) -> Mistake | None:
@@ -173,8 +180,10 @@ def _wrong_tensor(card: Card, item: InputCard, tensor: Any) -> Mistake | None:
         return WrongDtype(*where, place_of_input(card, item.name), NAMES.get(tensor.dtype, dtype), item.type)
     if layout is not None:
         return WrongLayout(*where, place_of_input(card, item.name), *layout)
-    if not tensor.is_cpu:
+    if not (tensor.is_cpu or tensor.is_cuda):
         return WrongDevice(*where, place_of_input(card, item.name), str(tensor.device))
+    if tensor.is_cuda and tensor.dtype == torch.float64:
+        return NotOnGpu(*where, place_of_input(card, item.name), dtype)
     if tensor.dim() != len(item.sizes):
         return WrongRank(*where, place_of_input(card, item.name), tuple(tensor.shape), len(item.sizes))
     return None

@@ -77,19 +77,19 @@ def measure(attention: Attention, args: Sequence[Any], kwargs: dict[str, Any], s
     found = attention(*inputs, **parameters)
     results = list(found) if len(card.results) > 1 else [found]
     derivation = attention.derivation(tuple((p.name, parameters[p.name]) for p in card.statics))
-    judge = _Judge(derivation, card, tuple(t.detach() for t in inputs), parameters)
-    errors = [judge.result(output.name, result.detach()) for output, result in zip(card.results, results)]
+    judge = _Judge(derivation, card, tuple(t.detach().cpu() for t in inputs), parameters)
+    errors = [judge.result(output.name, result.detach().cpu()) for output, result in zip(card.results, results)]
     needs = tuple(item.name for item, wanted in zip(card.inputs, learns) if wanted)
     generator = torch.Generator().manual_seed(seed)
     cotangents = tuple(
-        torch.randn(r.shape, generator=generator, dtype=torch.float64).to(r.dtype) if r.is_floating_point() else r
+        torch.randn(r.shape, generator=generator, dtype=torch.float64).to(r.dtype) if r.is_floating_point() else r.cpu()
         for r in results
     )
-    pairs = [(r, c) for r, c in zip(results, cotangents) if r.requires_grad]
+    pairs = [(r, c.to(r.device)) for r, c in zip(results, cotangents) if r.requires_grad]
     if needs and pairs:
         wanted = [t for t in inputs if t.requires_grad]
         gradients = torch.autograd.grad([r for r, _ in pairs], wanted, [c for _, c in pairs], allow_unused=True)
-        errors += judge.gradients(needs, gradients, cotangents)
+        errors += judge.gradients(needs, [None if g is None else g.cpu() for g in gradients], cotangents)
     return errors
 
 

@@ -135,13 +135,33 @@ def atan2(y, x):
 
 
 @triton.jit
+def log2_wide(x):
+    """log2 of a positive float32 to 50 bits: the exponent, and a series for the rest."""
+    tiny = x < 1.17549435e-38
+    bits = tl.where(tiny, x * 16777216.0, x).to(tl.int32, bitcast=True)
+    whole = (bits >> 23) - tl.where(tiny, 151, 127)
+    rest = ((bits & 0x7FFFFF) | 0x3F800000).to(tl.float32, bitcast=True)
+    upper = rest > 1.41421356
+    rest = tl.cast(tl.where(upper, rest * 0.5, rest), tl.float64)
+    s = (rest - 1.0) / (rest + 1.0)
+    z = s * s
+    series = 1 / 9 + z * (1 / 11 + z * (1 / 13 + z * (1 / 15 + z * (1 / 17))))
+    series = 1.0 + z * (1 / 3 + z * (1 / 5 + z * (1 / 7 + z * series)))
+    return tl.cast(whole + tl.where(upper, 1, 0), tl.float64) + s * series * 2.8853900817779268
+
+
+@triton.jit
 def power(x, y):
-    """x ** y as exp2(y log2 |x|); negative x only to whole powers. Its error grows with |y log2 x|."""
-    y = tl.zeros_like(x) + y
-    size = tl.exp2(y * tl.log2(tl.where(x == 0, 1.0, tl.abs(x))))
-    whole = tl.floor(y) == y
-    odd = whole & (y - 2.0 * tl.floor(y * 0.5) == 1.0)
-    signed = tl.where((x < 0) & odd, -size, size)
-    nowhere = tl.where((x < 0) & (whole == 0), float("nan"), signed)
-    at_zero = tl.where(y > 0, 0.0, tl.where(y == 0, 1.0, float("inf")))
-    return tl.where(x == 0, at_zero + nowhere * 0.0, nowhere)
+    """x ** y as 2 ** (y log2 |x|), the exponent in float64; negative x only to whole powers."""
+    x = x + tl.zeros_like(y + x)
+    y = y + tl.zeros_like(x)
+    size = tl.cast(tl.where(x == 0, 1.0, tl.abs(x)), tl.float32)
+    ends = (size == float("inf")) | (size != size)
+    total = tl.cast(y, tl.float64) * log2_wide(tl.where(ends, 1.0, size))
+    low = tl.floor(tl.minimum(tl.maximum(total, -200.0), 200.0))
+    size = tl.exp2(tl.cast(total - low, tl.float32)) * tl.exp2(tl.cast(low, tl.float32))
+    size = tl.where(ends, tl.where(y > 0, tl.abs(x), tl.where(y < 0, 1.0 / tl.abs(x), 1.0)), size)
+    half = y * 0.5
+    signed = tl.where(tl.floor(y) == y, tl.where(tl.floor(half) == half, size, -size), float("nan"))
+    found = tl.where(x < 0, signed, size)
+    return tl.where(x == 0, tl.where(y > 0, 0.0, tl.where(y == 0, 1.0, float("inf"))), found)

@@ -32,13 +32,14 @@ _TAKEN = frozenset({*keyword.kwlist, "tl", "triton", "range", "program", "rest",
 class Argument:
     """What a kernel takes: `kind` is tensor, stride, size, parameter or constant; `of` the tensor's, size's or
     parameter's name, `dim` the stride's dimension, `type` a parameter's type; of a stride, "wide" where rows are whole
-    vectors of features."""
+    vectors of features; `in_tile` whether a stride is multiplied by indices within a block, in 32 bits."""
 
     name: str
     kind: str
     of: str
     dim: int = 0
     type: str = ""
+    in_tile: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Names(CompiledFor):
         name = self._spell("tensor " + tensor.name, tensor.name)
         return self._use(Argument(name, "tensor", tensor.name))
 
-    def stride(self, tensor: Tensor, dim: int) -> str:
+    def stride(self, tensor: Tensor, dim: int, in_tile: bool = False) -> str:
         """The stride of a dimension; "1" where it is known to be."""
         is_last = dim == len(tensor.sizes) - 1
         if is_last and self.is_unit_last(tensor):
@@ -75,7 +76,10 @@ class Names(CompiledFor):
         last = self.constant(tensor.sizes[-1])
         is_wide = last is not None and last % 16 == 0 and self.is_unit_last(tensor)
         name = f"{self.tensor(tensor)}_stride{dim}"
-        return self._use(Argument(name, "stride", tensor.name, dim, "wide" if is_wide else ""))
+        known = self.arguments.get(name)
+        in_tile = in_tile or (known is not None and known.in_tile)
+        self.arguments[name] = Argument(name, "stride", tensor.name, dim, "wide" if is_wide else "", in_tile)
+        return name
 
     def size(self, name: str) -> str:
         return self._use(Argument(self._spell("size " + name, "n_" + name.replace("#", "k_"), keep=True), "size", name))

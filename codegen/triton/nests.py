@@ -1,4 +1,4 @@
-"""A store that needs no tiles -> a Triton kernel: a block of the last long axis, with all features of the last width."""
+"""A store that needs no tiles -> a Triton kernel: a block of the last long axis, all features of the last width."""
 
 from __future__ import annotations
 

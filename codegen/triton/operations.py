@@ -26,7 +26,9 @@ def _param(em: Emitter, node: Node) -> Value:
     if known is not None and node.type == INT:
         return Value(str(known), INT)
     assert not node.attribute.startswith("#"), f"no {node.attribute[1:]} here"
-    return Value(em.names.parameter(node.attribute, node.type), node.type, wide=True)
+    name = em.names.parameter(node.attribute, node.type)
+    kind = em.names.float if node.type == FLOAT else "tl.int64"
+    return em.define(Value(f"tl.cast({name}, {kind})", node.type, wide=True), name + "_")
 
 
 def _size(em: Emitter, node: Node) -> Value:
@@ -128,7 +130,14 @@ def _map(em: Emitter, node: Node) -> Value:
         if known is not None:
             return Value(literal(known, FLOAT), FLOAT)
         return joined(em, FLOAT, args, lambda t: f"tl.cast({t[0]}, {em.names.float})")
-    return joined(em, FLOAT, args, lambda t: _call(em, node.op, t), node.op)
+    return joined(em, FLOAT, [_as_number(em, arg) for arg in args], lambda t: _call(em, node.op, t), node.op)
+
+
+def _as_number(em: Emitter, value: Value) -> Value:
+    """A literal as Triton's functions take it."""
+    if not _is_literal(value.text):
+        return value
+    return Value(f"tl.full([], {value.text}, {em.names.float})", FLOAT)
 
 
 def _call(em: Emitter, op: str, texts: list[str]) -> str:
@@ -284,7 +293,7 @@ def _integer(em: Emitter, node: Node, args: list[Value]) -> Value:
         return Value(value.text, INT, value.dims, value.level, True)
     args = _widened(em, node, args)
     if node.is_product:
-        texts = [e for e in node.attribute]
+        texts = list(node.attribute)
         return joined(em, INT, args, lambda t: " * ".join(x for x, e in zip(t, texts) for _ in range(int(e))))
     if node.op in ("floordiv", "mod"):
         return _quotient(em, node, args)

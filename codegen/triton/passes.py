@@ -139,7 +139,9 @@ class PassWriter:
             else:
                 value = em.value(node)
                 if wanted is not None and ELEMENTS[wanted] != em.names.float and not self._is_also_a_value(local):
-                    value = em.define(Value(f"tl.cast({value.text}, {ELEMENTS[wanted]})", FLOAT, value.dims, value.level))
+                    value = em.define(
+                        Value(f"tl.cast({value.text}, {ELEMENTS[wanted]})", FLOAT, value.dims, value.level)
+                    )
             name = local.name if len(self.parts(local.widths)) == 1 else f"{local.name}_{parts[-1].start}"
             dims = em.union(value.dims, tuple(a for a in local.widths))
             em.line(f"{name} = {em.full(value, dims) if dims else value.text}")
@@ -311,4 +313,4 @@ def _exponent_anchors(run: RunPass) -> frozenset[Node]:
     return frozenset(found)
 
 
-__all__ = ["Collect", "PassWriter", "Parts", "store_value"]
+__all__ = ["Collect", "Parts", "PassWriter", "store_value"]

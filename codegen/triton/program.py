@@ -20,7 +20,7 @@ from attnc.ir.roles import Roles
 from attnc.planning.plan import Store
 
 from ..names import Layout
-from ..statements import Pack, Packed, Program, RunNest, RunPass
+from ..statements import Pack, Packed, Program, RunPass
 from .emitter import Emitter
 from .names import Argument, make_names
 from .nests import NestWriter

@@ -45,7 +45,9 @@ def read_raw(em: Emitter, node: Node) -> Value:
         if scope.fixes(node.axes):
             break
     place = locate(em, node.attribute, node.args)
-    value = em.define(Value(load(place, node.type), node.type, place.dims, place.level), em.names.tensor(node.attribute))
+    value = em.define(
+        Value(load(place, node.type), node.type, place.dims, place.level), em.names.tensor(node.attribute)
+    )
     em.scopes[value.level].raw[node] = value
     return value
 
@@ -78,7 +80,9 @@ def locate(em: Emitter, tensor: Tensor, positions: tuple[Node, ...]) -> Place:
             inside.append((f"({value.text} >= 0)", value.dims))
             inside.append((f"({value.text} < {em.size(size)})", value.dims))
         if not value.dims:
-            bases.append(_times(f"tl.cast({value.text}, tl.int64)" if not _is_number(value.text) else value.text, stride))
+            bases.append(
+                _times(f"tl.cast({value.text}, tl.int64)" if not _is_number(value.text) else value.text, stride)
+            )
             continue
         affine = _affine(em, position)
         if affine is None:
@@ -87,6 +91,8 @@ def locate(em: Emitter, tensor: Tensor, positions: tuple[Node, ...]) -> Place:
         scalar, local = affine
         if scalar != "0":
             bases.append(_times(f"tl.cast({scalar}, tl.int64)" if not _is_number(scalar) else scalar, stride))
+        if stride != "1":
+            em.names.stride(tensor, dim, in_tile=True)
         offsets += [(_times(_times(text, str(c)), stride), (axis,)) for axis, text, c in local]
     base = " + ".join([em.names.tensor(tensor), *(text for text in bases if text != "0")])
     if base != em.names.tensor(tensor) and offsets:

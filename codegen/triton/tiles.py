@@ -118,7 +118,9 @@ class TileWriter:
         em.line(f"whole = tl.maximum(begin, {self._narrow(low)})")
         em.line("full_begin = begin + tl.cdiv(whole - begin, COLUMNS) * COLUMNS")
         em.line(f"full_end = tl.minimum(end, {self._narrow(high)}) // COLUMNS * COLUMNS")
-        em.line("full_begin = tl.maximum(tl.minimum(full_begin, begin + tl.cdiv(end - begin, COLUMNS) * COLUMNS), begin)")
+        em.line(
+            "full_begin = tl.maximum(tl.minimum(full_begin, begin + tl.cdiv(end - begin, COLUMNS) * COLUMNS), begin)"
+        )
         em.line("full_end = tl.maximum(full_begin, full_end)")
         with em.loop("for first_ in range(full_begin, full_end, COLUMNS):", {}):
             em.line("first = tl.cast(first_, tl.int32)")
@@ -305,7 +307,9 @@ class TileWriter:
         for local in statement.scaled:
             for parts in self.owner.parts(local.widths):
                 name = self.owner.variable(local, parts)
-                spread = em.spread(Value(f"({factor})" if " " in factor else factor, FLOAT, rows), (*rows, *local.widths))
+                spread = em.spread(
+                    Value(f"({factor})" if " " in factor else factor, FLOAT, rows), (*rows, *local.widths)
+                )
                 em.line(f"{name} = {name} {'+' if adds else '*'} {spread}")
             em.forget(local.node)
 

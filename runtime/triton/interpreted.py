@@ -28,13 +28,13 @@ class Interpreter:
     def choose(self, kernel: TritonKernel, launch: Launch) -> Choice:
         return self.choice
 
-    def bind(
-        self, kernel: TritonKernel, launch: Launch, choice: Choice, values: list[Any], is_aligned: bool
-    ) -> Runner:
+    def bind(self, kernel: TritonKernel, launch: Launch, choice: Choice, values: list[Any], is_aligned: bool) -> Runner:
         function = getattr(import_module(kernel.module), launch.kernel)
         constants = {a.name: choice.constants()[a.of] for a in launch.arguments if a.kind == "constant"}
         count = sum(argument.kind == "tensor" for argument in launch.arguments)
-        rest = [value for value, argument in zip(values[count:], launch.arguments[count:]) if argument.kind != "constant"]
+        rest = [
+            value for value, argument in zip(values[count:], launch.arguments[count:]) if argument.kind != "constant"
+        ]
 
         def run(grid: int, tensors: list[torch.Tensor]) -> None:
             function[(grid,)](*tensors, *rest, **constants)

@@ -1,0 +1,72 @@
+"""What the interpreter's process does: bfloat16 as hardware has it, and calls measured against the dense meaning."""
+
+import numpy as np
+import torch
+
+_DONE = []
+
+
+def mend_bfloat16():
+    """Triton's interpreter keeps bfloat16 as bit patterns, multiplies these, and cuts digits off where hardware rounds:
+    products are taken in float32, and conversions round to nearest, ties to even."""
+    import triton.language as tl
+    from triton.runtime import interpreter
+
+    if _DONE:
+        return
+    _DONE.append(True)
+    builder, handle = interpreter.InterpreterBuilder, interpreter.TensorHandle
+    dot, cast = builder.create_dot, builder.cast_impl
+    floats = {tl.float16: np.float16, tl.float32: np.float32, tl.float64: np.float64}
+
+    def widened(value):
+        if value.dtype.scalar != tl.bfloat16:
+            return value.data
+        return (np.asarray(value.data).astype(np.uint32) << 16).view(np.float32)
+
+    def narrowed(data):
+        bits = np.ascontiguousarray(data, np.float32).view(np.uint32)
+        rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
+        return np.where(np.isnan(data), 0x7FC0, rounded).astype(np.uint16)
+
+    def create_dot(self, a, b, added, *rest):
+        if tl.bfloat16 not in (a.dtype.scalar, b.dtype.scalar):
+            return dot(self, a, b, added, *rest)
+        product = np.matmul(widened(a), widened(b), dtype=added.data.dtype)
+        return handle(product + added.data, added.dtype.scalar)
+
+    def cast_impl(self, value, wanted):
+        source, target = value.dtype.scalar, wanted.scalar
+        if target == tl.bfloat16 and source in floats:
+            return handle(narrowed(value.data.astype(np.float32)), target)
+        if source == tl.bfloat16 and target in floats:
+            return handle(widened(value).astype(floats[target]), target)
+        return cast(self, value, wanted)
+
+    builder.create_dot = create_dot
+    builder.cast_impl = builder.create_fp_trunc = builder.create_fp_ext = cast_impl
+
+
+def measured(name, dtype, sizes=None, seed=0):
+    """The errors of an attention of the corpus as (name, is good, worst, allowed, note)."""
+    from tests.corpus import attentions, draw
+
+    return errors_of(attentions()[name], lambda a: draw(a, sizes, getattr(torch, dtype), seed))
+
+
+def measured_text(text, dtype, sizes=None, seed=0):
+    """The same for a spec given as text."""
+    import attnc
+    from tests.corpus import draw
+
+    return errors_of(attnc.loads(text), lambda a: draw(a, sizes, getattr(torch, dtype), seed))
+
+
+def errors_of(attention, drawn):
+    from attnc.runtime.verify import measure
+
+    mend_bfloat16()
+    np.seterr(all="ignore")
+    torch.set_num_threads(1)
+    found = measure(attention, drawn(attention), {})
+    return [(e.name, e.is_good, e.worst, e.allowed, e.note) for e in found]
