@@ -11,6 +11,7 @@ import click
 
 from ..diagnostics import Diagnostic
 from ..diagnostics.diagnostic import AttnError
+from .build import build
 from .check import check
 from .colours import painted
 from .explain import explain
@@ -58,7 +59,7 @@ def commands() -> None:
     """A compiler for attention: write what it is, get fast, differentiable, verified kernels."""
 
 
-for _command in (check, explain, fmt, new, show, verify):
+for _command in (build, check, explain, fmt, new, show, verify):
     commands.add_command(_command)
 
 

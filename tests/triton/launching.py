@@ -108,3 +108,25 @@ def variants(text):
     attention(far, *plain[1:])
     counts.append(len(recorder.loaded))
     return counts
+
+
+def launches_of_package(parent, name):
+    """A built package, loaded by its own loader in this process, called and differentiated."""
+    import importlib
+    import sys
+
+    import triton
+
+    recorder = Recorder(90)
+    triton.runtime.driver.set_active(recorder)
+    sys.path.insert(0, str(parent))
+    try:
+        attention = importlib.import_module(name).load()
+    finally:
+        sys.path.remove(str(parent))
+    tensors = [torch.zeros(2, 4, 300, 64, dtype=torch.bfloat16, requires_grad=True) for _ in range(3)]
+    result = attention(*tensors)
+    forward = list(recorder.launches)
+    torch.autograd.grad(result, tensors, torch.zeros_like(result))
+    found = [forward, recorder.launches[len(forward) :]]
+    return [[(name, grid, len(arguments)) for name, grid, *_, arguments in half] for half in found], tuple(result.shape)

@@ -1,0 +1,63 @@
+"""Encoded sizes and conditions (see host.py) -> their values. Needs nothing else: built packages get a copy of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Encoded = Any
+
+
+def evaluate(encoded: Encoded, known: Mapping[str, Any]) -> Any:
+    """The value of an encoded node where sizes and parameters are known."""
+    if isinstance(encoded, str):
+        return known[encoded]
+    if not isinstance(encoded, list):
+        return encoded
+    op = encoded[0]
+    if op == "float":
+        return float(encoded[1])
+    if op == "add":
+        return encoded[1] + sum(c * evaluate(x, known) for c, x in encoded[2])
+    if op == "mul":
+        return math.prod(evaluate(x, known) ** e for x, e in encoded[1])
+    return _OPERATIONS[op](*(evaluate(x, known) for x in encoded[1:]))
+
+
+_OPERATIONS: dict[str, Callable[..., Any]] = {
+    "guard": lambda c, x: x if c else 0,
+    "and": lambda *xs: all(xs),
+    "or": lambda *xs: any(xs),
+    "not": lambda x: not x,
+    "at_most_zero": lambda x: x <= 0,
+    "equal_zero": lambda x: x == 0,
+    "less": lambda a, b: a < b,
+    "at_most": lambda a, b: a <= b,
+    "equal": lambda a, b: a == b,
+    "where": lambda c, a, b: a if c else b,
+    "int_floordiv": lambda a, b: a // b if b else 0,
+    "int_mod": lambda a, b: a % b if b else 0,
+    "floordiv": lambda a, b: math.floor(a / b),
+    "mod": lambda a, b: a % b,
+    "max": max,
+    "min": min,
+    "abs": abs,
+    "sign": lambda x: (x > 0) - (x < 0),
+    "to_float": float,
+    "floor": math.floor,
+    "ceil": math.ceil,
+    "round": round,
+    "exp": math.exp,
+    "log": math.log,
+    "bit_and": lambda a, b: a & b,
+    "bit_xor": lambda a, b: a ^ b,
+    "shift_left": lambda a, b: a << max(b, 0) if b < 64 else 0,
+    "shift_right": lambda a, b: a >> min(max(b, 0), 63),
+    "relu": lambda x: max(x, 0.0),
+    "tanh": math.tanh,
+    "sigmoid": lambda x: 1 / (1 + math.exp(-x)),
+    "power": pow,
+    "sin": math.sin,
+    "cos": math.cos,
+}
