@@ -10,7 +10,9 @@ from collections import namedtuple
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, cached_property
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from attnc.grammar.tree import Attention as AttentionTree
 from attnc.grammar.tree import Define, File
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from attnc.runtime.calls import Caller
 
 Statics = tuple[tuple[str, Any], ...]
+# by key: what operations of recorded programs name an attention by
+KNOWN: WeakValueDictionary[str, Attention] = WeakValueDictionary()
 
 
 class Attention:
@@ -46,6 +50,8 @@ class Attention:
         self._cards: dict[Statics, Card] = {}
         self._caller: Caller | None = None
         self._result_type: Any = None
+        self.key = f"{name}.{sha256(text.encode()).hexdigest()[:12]}"
+        KNOWN[self.key] = self
         if "torch" in sys.modules:  # torch.compile may come before the first call
             _keep_out_of_graphs()
 
@@ -103,6 +109,12 @@ class Attention:
     # --- calling -----------------------------------------------------------------------------------------------
 
     def __call__(self, *args: torch.Tensor, **kwargs: Any) -> Any:
+        import torch
+
+        if torch.compiler.is_compiling():
+            from attnc.runtime.graphs import call_in_graph
+
+            return call_in_graph(self, args, kwargs)
         return self._call(args, kwargs)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -143,6 +155,11 @@ class Attention:
             self._result_type = _named_results(tuple(found))
         return self._result_type(*found.values())
 
+    @property
+    def result_names(self) -> tuple[str, ...]:
+        """The results' names, in order."""
+        return tuple(result.name for result in self.card().results)
+
     # --- as an object ------------------------------------------------------------------------------------------
 
     def __repr__(self) -> str:
@@ -163,7 +180,6 @@ class Attention:
 def _keep_out_of_graphs() -> None:
     from attnc.runtime.compiled import keep_out_of_graphs
 
-    keep_out_of_graphs(Attention.__call__)
     keep_out_of_graphs(Attention._call)
 
 

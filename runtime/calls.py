@@ -111,9 +111,12 @@ class Caller:
 
     # --- remembering -------------------------------------------------------------------------------------------
 
-    def situation(self, card: Card, tensors: tuple[Any, ...], parameters: Parameters) -> Situation:
-        """What is known of a call like this one; checked and prepared the first time."""
-        grad = torch.is_grad_enabled()
+    def situation(
+        self, card: Card, tensors: tuple[Any, ...], parameters: Parameters, needs: tuple[bool, ...] | None = None
+    ) -> Situation:
+        """What is known of a call like this one; checked and prepared the first time. `needs`: which inputs' gradients
+        are wanted, where the tensors do not say so themselves."""
+        grad = torch.is_grad_enabled() and needs is None
         try:
             key = (
                 tuple(
@@ -123,26 +126,29 @@ class Caller:
                     ]
                 ),
                 tuple(parameters.values()),
+                needs,
             )
             found = self.remembered.get(key)
         except (AttributeError, RuntimeError, TypeError):
             check_tensors(card, tensors)
             raise
         if found is None:
-            found = self._prepare(card, tensors, parameters, grad)
+            found = self._prepare(
+                card, tensors, parameters, [grad and t.requires_grad for t in tensors] if needs is None else needs
+            )
             if len(self.remembered) >= _MOST_REMEMBERED:
                 self.remembered.clear()
             self.remembered[key] = found
         return found
 
-    def _prepare(self, card: Card, tensors: tuple[Any, ...], parameters: Parameters, grad: bool) -> Situation:
+    def _prepare(
+        self, card: Card, tensors: tuple[Any, ...], parameters: Parameters, learns: Sequence[bool]
+    ) -> Situation:
         check_tensors(card, tensors)
         bound = bind_sizes(card, [tensor.shape for tensor in tensors], parameters)
         if not tensors[0].is_cpu and self.first_use is not None:
             self.first_use(card, tensors, parameters)
-        needs = tuple(
-            item.name for item, t in zip(card.inputs, tensors) if grad and t.requires_grad and item.type == "float"
-        )
+        needs = tuple(item.name for item, needed in zip(card.inputs, learns) if needed and item.type == "float")
         main = [
             t.dtype for item, t in zip(card.inputs, tensors) if item.name in ("q", "k", "v") and item.type == "float"
         ]

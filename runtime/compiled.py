@@ -1,4 +1,4 @@
-"""torch.compile around a call: it breaks its graph there and looks at none of our frames.
+"""torch.compile must not look into our frames: what it records of a call is one operation, see graphs.py.
 
 torch.compiler.disable does the same with a wrapper for each call, but importing it takes longer than torch itself.
 """

@@ -18,7 +18,7 @@ from .dense import dense_call
 from .machines import machine_for
 from .requirements import check_requirements
 from .signature import arrange, check_tensors
-from .transforms import check_transforms
+from .transforms import check_transforms, is_mapped
 
 if TYPE_CHECKING:
     from attnc.card import Card
@@ -41,6 +41,10 @@ def make_entry(attention: Attention) -> Entry:
             card, tensors, parameters = default, args, plain
         else:
             card, tensors, parameters = _arrange(attention, args, kwargs)
+        if is_mapped():
+            from .operators import call_as_operation
+
+            return call_as_operation(attention, args, kwargs)
         check_transforms(attention.name, tensors)
         device = tensors[0].device.type if tensors and isinstance(tensors[0], torch.Tensor) else "cpu"
         if torch.is_autocast_enabled(device):

@@ -36,6 +36,13 @@ _OPERATIONS_ONLY = "it records torch's operations, and a kernel is none"
 _NO_RULE = "it has no rule for kernels"
 
 
+def is_mapped() -> bool:
+    """Whether the call stands directly inside torch.vmap."""
+    if not _are_functorch_transforms_active():
+        return False
+    return bool(torch._C._functorch.peek_interpreter_stack().key().name == "Vmap")
+
+
 def check_transforms(attention: str, tensors: Sequence[Any]) -> None:
     """AttnError inside torch.func's transforms, forward-mode differentiation, torch.jit.trace and make_fx."""
     if _are_functorch_transforms_active():
@@ -52,9 +59,6 @@ def _inside_functorch(attention: str) -> CallMistake:
     kind = torch._C._functorch.peek_interpreter_stack().key().name
     if kind == "Jvp":
         return ForwardMode(attention)
-    if kind == "Vmap":
-        help = "make the axis that it maps over a part of the batch: 'q.flatten(0, 1)'"
-        return InsideTransform(attention, "torch.vmap", _NO_RULE, help)
     help = f"use 'torch.autograd.grad', or call '{attention}.reference(…)' there"
     return InsideTransform(attention, "a transform of torch.func", _NO_RULE, help)
 

@@ -139,7 +139,8 @@ def _write_binary(folder: Path, cell: Cell) -> dict[str, Any]:
 
 def _write_loader(folder: Path) -> None:
     here = Path(__file__)
-    shutil.copyfile(here.with_name("standalone.py"), folder / "__init__.py")
+    loader = here.with_name("standalone.py").read_text()
+    (folder / "__init__.py").write_text(loader.replace("from attnc.ir.evaluation", "from .evaluation"))
     shutil.copyfile(str(evaluation.__file__), folder / "evaluation.py")
 
 

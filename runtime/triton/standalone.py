@@ -16,7 +16,7 @@ from typing import Any
 import torch
 import triton
 
-from .evaluation import evaluate
+from attnc.ir.evaluation import evaluate
 
 _HERE = Path(__file__).parent
 _TYPES = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16", "bool": "i1", "uint8": "u8"}
@@ -97,7 +97,7 @@ def _open(function: Any, launch: Mapping[str, Any], choice: Mapping[str, Any], d
     """A kernel from its binary."""
     from triton.compiler import ASTSource, CompiledKernel
 
-    signature, constants, attributes = {}, {}, {}
+    signature, constants = {}, {}
     for place, argument in enumerate(launch["arguments"]):
         kind = argument["kind"]
         if kind == "constant":
@@ -109,7 +109,7 @@ def _open(function: Any, launch: Mapping[str, Any], choice: Mapping[str, Any], d
             signature[argument["name"]] = "i32" if argument["in_tile"] else "i64"
         else:
             signature[argument["name"]] = "i32" if kind == "size" else "fp32" if argument["type"] == "float" else "i64"
-    source = ASTSource(fn=function, signature=signature, constexprs=constants, attrs=attributes)
+    source = ASTSource(fn=function, signature=signature, constexprs=constants, attrs={})
     files = {Path(name).name: str(_HERE / name) for name in choice["files"]}
     return CompiledKernel(source, files, choice["hash"])
 
