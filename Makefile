@@ -1,6 +1,7 @@
 # make demo   trains a small transformer on the CPU and shows what the compiler did   (about three minutes)
 # make test   every test                                                             (under ten minutes)
 # make bench  ratios against torch's SDPA, FlexAttention and eager code, written to benchmarks/results/
+# make gpu    on a machine with a GPU: correctness, determinism and speed, written there too (under ten minutes)
 # make lint   types, style
 #
 # Each makes its own virtual environment in .venv and installs what it needs. TORCH chooses the torch to install
@@ -13,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test bench lint clean
+.PHONY: demo test bench gpu lint clean
 
 demo: $(STAMP)
 	$(BIN)/python -m demo --out demo_out
@@ -23,6 +24,9 @@ test: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks --out benchmarks/results
+
+gpu: $(STAMP)
+	$(BIN)/python -m benchmarks.gpu --out benchmarks/results
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -18,6 +18,7 @@ from attnc.codegen.triton.program import TritonSource, write_module
 
 from .analysis.given_shifts import give_shifts
 from .analysis.groups import lift_groups
+from .analysis.joins import join_sums
 from .analysis.saves import Saved, choose_saves
 from .analysis.shifts import prove_shifts
 from .analysis.splits import split_sums
@@ -105,7 +106,7 @@ class Derivation:
         saves = choose_saves(graph, nodes, forward, frozenset(cotangents.values()), self.roles)
         targets = [
             Target(Tensor("g_" + tensor.name, tensor.sizes, FLOAT, "result"), part.axes, node)
-            for (tensor, part), node in zip(parts, saves.gradients)
+            for (tensor, part), node in zip(parts, (join_sums(graph, node, self.roles) for node in saves.gradients))
         ]
         missing = tuple(tensor.name for tensor in tensors if not found[tensor])
         return Gradient(tuple(targets), tuple(saves.kept), missing, tuple(cotangents.values()))

@@ -109,9 +109,9 @@ class Attention:
     # --- calling -----------------------------------------------------------------------------------------------
 
     def __call__(self, *args: torch.Tensor, **kwargs: Any) -> Any:
-        import torch
+        from attnc.runtime.compiled import is_compiling
 
-        if torch.compiler.is_compiling():
+        if is_compiling():
             from attnc.runtime.graphs import call_in_graph
 
             return call_in_graph(self, args, kwargs)

@@ -112,7 +112,7 @@ def known_table() -> dict[str, Any]:
 def refresh(workers: int) -> dict[str, Any]:
     """The table with every cell compiled whose source is new."""
     known, table = known_table(), {}
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), max_tasks_per_child=20) as pool:
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         waiting = {}
         for item in items():
             digest = digest_of(item)
@@ -122,15 +122,12 @@ def refresh(workers: int) -> dict[str, Any]:
                 waiting[item] = digest, pool.submit(compile_item, item)
         for item, (digest, future) in waiting.items():
             table[item.name] = {"digest": digest, "rows": future.result()}
-            print(
-                item.name,
-                *(
-                    f"{row['kernel']} {row['choice']} {'; '.join(row['faults']) or 'ok'},"
-                    for row in table[item.name]["rows"]
-                ),
-                flush=True,
-            )
+            print(item.name, _summary(table[item.name]["rows"]), flush=True)
     return {item.name: table[item.name] for item in items()}
+
+
+def _summary(rows: list[Row]) -> str:
+    return ", ".join(f"{row['kernel']} {row['choice']} {'; '.join(row['faults']) or 'ok'}" for row in rows)
 
 
 def red(table: dict[str, Any]) -> list[str]:
@@ -147,11 +144,11 @@ def report(table: dict[str, Any], version: str) -> str:
     """The table for readers."""
     count = sum(len(cell["rows"]) for cell in table.values())
     lines = ["# Kernels compiled ahead of time", ""]
-    lines += [f"bfloat16, by Triton {version}, on a machine without a GPU: {count} kernels, {len(red(table))} red.", ""]
+    lines += [f"bfloat16, by Triton {version}, without a GPU: {count} kernels, {len(red(table))} red.", ""]
     lines += [
-        "Blocks are rows x columns, w warps, s stages. The floor is the least time in microseconds that matrix products, "
-        "exponentials and memory each take for 8192 tokens and 16 heads with all pairs, by the data sheet's peaks; the "
-        "largest limits the kernel. Nothing here was timed.",
+        "Blocks are rows x columns, w warps, s stages. The floor is the least time in microseconds that matrix "
+        "products, exponentials and memory each take for 8192 tokens and 16 heads with all pairs, by the data sheet's "
+        "peaks; the largest limits the kernel. Nothing here was timed.",
         "",
         "| module | kernel | blocks | registers | spilled | shared | matrix instructions | floor | limit | faults |",
         "|---|---|---|---:|---:|---:|---|---|---|---|",

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch.compiler import is_compiling
 
 
 def keep_out_of_graphs(function: Callable[..., Any]) -> None:
@@ -20,3 +21,6 @@ def keep_out_of_graphs(function: Callable[..., Any]) -> None:
         frames = torch._C._dynamo.eval_frame
         skip = frames._FrameAction.SKIP
         frames.set_code_exec_strategy(function.__code__, frames._FrameExecStrategy(skip, skip))
+
+
+__all__ = ["is_compiling", "keep_out_of_graphs"]

@@ -81,10 +81,10 @@ def _card(attention: Attention, parameters: Parameters) -> Card:
 def _caller(attention: Attention) -> Caller:
     from .entry import make_entry
 
-    if "_caller" not in attention.__dict__:
+    if attention._caller is None:
         attention.__dict__["_call"] = make_entry(attention)
-    caller: Caller = attention.__dict__["_caller"]
-    return caller
+    assert attention._caller is not None
+    return attention._caller
 
 
 @torch.library.custom_op("attnc::forward", mutates_args=())

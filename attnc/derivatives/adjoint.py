@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from ..ir import Axis, Graph, Node
 from ..ir.logic import conjuncts
+from ..ir.merging import merge_sums
 from ..ir.node import walk
 
 
@@ -69,26 +70,7 @@ def _join(graph: Graph, total: Node, forward: frozenset[Node]) -> Node:
             return graph.product([*rest, (_join(graph, sums[0], forward), 1)])
     if not _is_long(total, forward):
         return total
-    return _merge(graph, total, forward)
-
-
-def _merge(graph: Graph, outer: Node, forward: frozenset[Node]) -> Node:
-    body = outer.body
-    factors = list(zip(body.args, body.attribute)) if body.is_product else [(body, 1)]
-    inner = [arg for arg, e in factors if e == 1 and _is_long(arg, forward)]
-    if len(inner) != 1:
-        return outer
-    (found,) = inner
-    rest = [(arg, e) for arg, e in factors if arg is not found]
-    bound = frozenset(found.attribute)
-    # the inner sum's axes may have another meaning outside of it
-    if bound & (frozenset(outer.attribute) | outer.axes | outer.domain.axes) or any(
-        arg.axes & bound for arg, _ in rest
-    ):
-        return outer
-    value = graph.product([*rest, (found.body, 1)])
-    axes = (*outer.attribute, *found.attribute)
-    return graph.reduce("sum", axes, value, graph.all(outer.domain, found.domain))
+    return merge_sums(graph, total, lambda node: _is_long(node, forward))
 
 
 def _is_long(node: Node, forward: frozenset[Node]) -> bool:

@@ -18,7 +18,8 @@ def work(task: Task, device: str) -> Found:
     start = time.perf_counter()
     way = make(task["who"], mechanism, x)
     if not isinstance(way, str):
-        torch.autograd.grad(way().sum(), [x[name] for name in "qkv"])
+        out = way()
+        torch.autograd.grad(out, [x[name] for name in "qkv"], torch.ones_like(out))
     wait(device)
     return {"seconds": time.perf_counter() - start}
 

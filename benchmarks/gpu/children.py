@@ -43,12 +43,14 @@ class Crew:
         for number in range(len(tasks)):
             waiting.put(number)
         found: dict[int, Outcome] = {}
+        one_speaks = threading.Lock()
 
         def worker(_: int) -> None:
             with _Place(self) as place:
                 while (number := _next(waiting)) is not None:
                     found[number] = place.ask(tasks[number], deadline)
-                    tell(found[number])
+                    with one_speaks:
+                        tell(found[number])
 
         with ThreadPoolExecutor(self.workers) as pool:
             list(pool.map(worker, range(self.workers)))
@@ -106,7 +108,7 @@ class _Child:
     """A process that answers tasks. What it writes to stderr is kept for the case that it dies."""
 
     def __init__(self, crew: Crew) -> None:
-        self.errors = tempfile.TemporaryFile("w+", errors="replace")
+        self.errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 (closed by `dismiss`)
         self.process = subprocess.Popen(
             crew.command,
             cwd=ROOT,
@@ -139,7 +141,7 @@ class _Child:
         except queue.Empty:
             return None
         self.has_ended = line is None
-        return None if line is None else json.loads(line)
+        return None if line is None else dict(json.loads(line))
 
     def dismiss(self) -> str:
         """Ends it, and gives the last thing that it wrote to stderr."""

@@ -1,4 +1,7 @@
-"""Whether equal calls give equal bits: results and gradients of some examples, run several times."""
+"""Whether equal calls give equal bits: results and gradients of some examples, run several times.
+
+Torch is not told to be deterministic: that would hide what attnc leaves to it.
+"""
 
 from __future__ import annotations
 

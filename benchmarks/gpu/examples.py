@@ -46,18 +46,19 @@ def on(device: str, function: Callable[..., Any], is_default: bool = False) -> C
 def trial(task: Mapping[str, Any], device: str, seed: int) -> Trial:
     """The oracle of a task's example on a draw of its inputs."""
     example = BY_NAME[task["example"]]
-    inputs = draw(example, task["sizes"], getattr(torch, task["dtype"]), seed)
+    dtype = getattr(torch, task["dtype"])
+    inputs = draw(example, task["sizes"], dtype, seed)  # type: ignore[no-untyped-call]
     return Trial(on(device, example.oracle, is_default=True), inputs, parameters(example, task["sizes"]))
 
 
 def compute(function: Callable[..., Any], of: Trial, device: str) -> Numbers:
-    """Results and gradients of an attention; memory that its kernels do not fill holds NaN."""
-    with _poisoned_memory():
-        return differentiate(on(device, function), of.inputs, of.parameters)
+    """Results and gradients of an attention, by name."""
+    return differentiate(on(device, function), of.inputs, of.parameters)
 
 
 @contextmanager
-def _poisoned_memory() -> Iterator[None]:
+def poisoned_memory() -> Iterator[None]:
+    """Inside, memory that kernels do not fill holds NaN."""
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:
@@ -66,4 +67,4 @@ def _poisoned_memory() -> Iterator[None]:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
-__all__ = ["BY_NAME", "Numbers", "Trial", "compute", "load", "on", "parameters", "trial"]
+__all__ = ["BY_NAME", "Numbers", "Trial", "compute", "load", "on", "parameters", "poisoned_memory", "trial"]

@@ -33,7 +33,7 @@ def _chip() -> Machine:
         "power limit": _ask_driver("power.limit"),
         "driver": _ask_driver("driver_version"),
         "CUDA": torch.version.cuda or UNKNOWN,
-        "cuDNN": str(torch.backends.cudnn.version() or UNKNOWN),
+        "cuDNN": str(torch.backends.cudnn.version() or UNKNOWN),  # type: ignore[no-untyped-call]
     }
 
 

@@ -9,6 +9,7 @@ from functools import partial
 
 import torch
 from torch import Tensor
+from torch.nn.attention.flex_attention import AuxRequest
 
 import attnc
 
@@ -96,12 +97,12 @@ def _flex_alibi(x: Inputs, flex: Flex) -> Callable[[], Tensor]:
 
 
 def _flex_sink(x: Inputs, flex: Flex) -> Callable[[], Tensor]:
-    """A sink multiplies a row by exp(lse) / (exp(lse) + exp(sink)), which is a kernel of its own after FlexAttention."""
+    """A sink multiplies a row by exp(lse) / (exp(lse) + exp(sink)), by a kernel of its own after FlexAttention."""
     compiled = torch.compile(_with_sink, dynamic=False) if x["q"].is_cuda else _with_sink
 
     def act() -> Tensor:
-        out, lse = flex(x["q"], x["k"], x["v"], return_lse=True)
-        found: Tensor = compiled(out, lse, x["sink"])
+        out, aux = flex(x["q"], x["k"], x["v"], return_aux=AuxRequest(lse=True))
+        found: Tensor = compiled(out, aux.lse, x["sink"])
         return found
 
     return act

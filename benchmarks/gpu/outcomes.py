@@ -36,17 +36,15 @@ class Outcome:
 
     @property
     def label(self) -> str:
-        return ", ".join(str(value) if key in _BARE else f"{key}={value}" for key, value in self._shown)
-
-    @property
-    def _shown(self) -> list[tuple[str, Any]]:
-        return [(key, value) for key, value in self.task.items() if isinstance(value, (str, int))]
+        """The task in words: its names, then its sizes where these tell it from others."""
+        names = [str(self.task[key]) for key in _NAMES if key in self.task]
+        return ", ".join(names + [f"{key}={self.task[key]}" for key in "BHND" if key in self.task])
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-_BARE = {"example", "attention", "dtype", "who"}
+_NAMES = ("example", "attention", "who", "dtype")
 
 
 @dataclass(frozen=True)

@@ -30,13 +30,14 @@ _ALLOWED = 5e-2
 
 @dataclass
 class Measured:
-    """One direction: median times, (median, least, greatest) of the rounds' ratios to attnc, reasons for no ratio."""
+    """One direction: median times, ratios of the rounds to attnc, reasons for no ratio, milliseconds of each round."""
 
     operations: float
     milliseconds: dict[str, float] = field(default_factory=dict)
     ratios: dict[str, dict[str, float]] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     rounds: int = 0
+    times: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def tflops(self) -> float:
@@ -72,7 +73,9 @@ class Contest:
                 direction = BACKWARD
                 self._accepts(who, way, BACKWARD, self.right[1:], self.backward(out))
         except Exception as error:  # peers fail in many ways; which one is what the report says
-            self.refuse(who, FAILED + first_line(error), *((FORWARD, BACKWARD) if direction == FORWARD else (BACKWARD,)))
+            self.refuse(
+                who, FAILED + first_line(error), *((FORWARD, BACKWARD) if direction == FORWARD else (BACKWARD,))
+            )
 
     def backward(self, out: Tensor) -> Sequence[Tensor]:
         return torch.autograd.grad(out, self.leaves, self.cotangent)
@@ -93,7 +96,7 @@ class Contest:
     def acts(self, direction: str) -> dict[str, Act]:
         ways = self.ways[direction]
         if direction == FORWARD:
-            return {who: Act(lambda: None, lambda _, way=way: way()) for who, way in ways.items()}
+            return {who: Act.bare(way) for who, way in ways.items()}
         return {who: Act(way, self.backward) for who, way in ways.items()}
 
 
@@ -127,6 +130,7 @@ def time_direction(contest: Contest, direction: str, operations: float, clock: C
     found = Measured(operations, reasons=contest.reasons[direction], rounds=len(times[OURS]))
     for who, seconds in times.items():
         found.milliseconds[who] = milliseconds(seconds)
+        found.times[who] = [round(1000 * one, 5) for one in seconds]
         if who != OURS:
             found.ratios[who] = asdict(compare(seconds, times[OURS]))
     return found

@@ -53,24 +53,29 @@ def candidates(shape: Shape, architecture: Architecture, precision: str) -> Iter
             rows = rows if shape.streams or shape.widest <= 128 else max(16, rows // 2)
             yield Choice(rows, columns, warps, 1, precision)
         return
-    seen: set[Choice] = set()
-    for rows, columns, warps in _tiles(shape, architecture):
-        for stages in range(architecture.stages, 0, -1):
-            choice = Choice(rows, columns, warps, stages, precision)
-            if choice not in seen and _estimate(shape, choice) <= architecture.shared:
-                seen.add(choice)
-                yield choice
+    tiles = list(dict.fromkeys(_tiles(shape, architecture)))
+    ahead = [(tile, stages) for tile in tiles for stages in range(architecture.stages, 1, -1)]
+    for (rows, columns, warps), stages in [*ahead, *((tile, 1) for tile in tiles)]:
+        choice = Choice(rows, columns, warps, stages, precision)
+        if _least_shared(shape, choice, architecture) <= architecture.shared:
+            yield choice
 
 
-def _estimate(shape: Shape, choice: Choice) -> int:
-    """Bytes of shared memory at the least: the row operands, and the columns' once for each stage but one."""
-    size = BYTES[shape.operand]
-    return size * shape.widest * (choice.rows + choice.columns * max(choice.stages - 1, 1))
+def _least_shared(shape: Shape, choice: Choice, architecture: Architecture) -> int:
+    """Bytes of shared memory at the least: two operands of columns for each stage, on some architectures but one, and
+    where matrix instructions read shared memory those of rows."""
+    reads_shared = architecture.matrix in ("wgmma", "tcgen05.mma")
+    buffers = choice.stages if reads_shared else max(choice.stages - 1, 1)
+    rows = choice.rows * (1 if shape.products <= 2 else 2) if architecture.is_nvidia else 0
+    return BYTES[shape.operand] * shape.widest * (rows + 2 * choice.columns * buffers)
 
 
 def _tiles(shape: Shape, architecture: Architecture) -> Iterator[tuple[int, int, int]]:
     """(rows, columns, warps) by how many products a tile takes: two or three forward and for queries, four for keys."""
     wide = shape.widest
+    if not architecture.is_nvidia and BYTES[shape.operand] < 4:
+        kind = "forward" if shape.products <= 2 else "queries" if shape.products == 3 else "keys"
+        yield from _AMD[kind, 64 if wide <= 64 else 128 if wide <= 128 else 256]
     if BYTES[shape.operand] >= 4:
         sizes = [(64, 32, 4), (64, 32, 8), (32, 32, 4), (32, 32, 8), (16, 32, 4), (16, 16, 4), (16, 16, 8)]
         if shape.products <= 2 and wide <= 128:
@@ -101,6 +106,18 @@ _KEYS = {
     64: [(128, 64, 8), (128, 32, 8), (64, 64, 4), (64, 64, 8), (64, 32, 4), (64, 32, 8)],
     128: [(64, 64, 8), (64, 32, 8), (64, 32, 4), (32, 32, 8)],
     256: [(64, 32, 8), (32, 32, 8), (32, 32, 4), (32, 16, 8)],
+}
+
+_AMD = {
+    ("forward", 64): [(128, 64, 4), (64, 64, 4)],
+    ("forward", 128): [(128, 64, 4), (64, 64, 4), (128, 32, 8)],
+    ("forward", 256): [(128, 32, 4), (64, 32, 4), (64, 16, 4)],
+    ("queries", 64): [(128, 64, 8), (128, 32, 4), (64, 64, 4)],
+    ("queries", 128): [(128, 32, 8), (64, 32, 4)],
+    ("queries", 256): [(64, 32, 8), (32, 32, 4)],
+    ("keys", 64): [(64, 64, 4), (64, 32, 4)],
+    ("keys", 128): [(64, 32, 4), (64, 32, 8), (32, 32, 4)],
+    ("keys", 256): [(32, 32, 4), (32, 16, 4)],
 }
 
 __all__ = ["Choice", "Shape", "candidates"]

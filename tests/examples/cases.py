@@ -67,6 +67,8 @@ EXAMPLES = [
     Example("prefix_lm", oracles.prefix_lm, f"{SELF} prefix[B]", draws={"prefix": lengths}),
     Example("documents", oracles.documents, f"{SELF} doc[BN]", draws={"doc": documents}),
     Example("alibi", oracles.alibi, f"{SELF} slope[H]", draws={"slope": positive}),
+    Example("pair_bias", oracles.pair_bias, f"{CROSS} bias[HMN]", file="pair_bias"),
+    Example("sequence_bias", oracles.sequence_bias, f"{CROSS} bias[BMN]", file="pair_bias"),
     Example("t5_encoder", oracles.t5_encoder, f"{SELF} table[TH]", {"far": 40}, {"T": 16}, file="t5"),
     Example("t5_decoder", oracles.t5_decoder, f"{SELF} table[TH]", {"far": 40}, {"T": 16}, file="t5"),
     Example("shaw", oracles.shaw, f"{SELF} key_table[TD] value_table[TE]", {"clip": 20}, {"T": 41}),

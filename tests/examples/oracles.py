@@ -107,6 +107,14 @@ def alibi(q, k, v, slope):
     return weighted(softmax(scaled(q, k) - slope[:, None, None] * (i - j), before(k.shape[2])), v)
 
 
+def pair_bias(q, k, v, bias):
+    return weighted(softmax(scaled(q, k) + bias), v)
+
+
+def sequence_bias(q, k, v, bias):
+    return weighted(softmax(scaled(q, k) + bias[:, None]), v)
+
+
 def t5_bucket(relative, both_ways, buckets, far):
     """The paper's function of (key position - query position), in integers: bucket t begins at the least distance n
     with (n / exact) ** (buckets - exact) >= (far / exact) ** (t - exact)."""
