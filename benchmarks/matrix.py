@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ class Item:
 
 def items() -> Iterator[Item]:
     """The whole matrix."""
-    examples = sorted(path.stem for path in (_ROOT / "examples").glob("*.attn"))
+    examples = list(_examples())
     for spec in ("causal", "cross"):
         for target in TARGETS:
             yield from (Item(spec, backward, target, width) for width in WIDTHS for backward in (False, True))
@@ -53,6 +54,19 @@ def items() -> Iterator[Item]:
             for width in EXAMPLE_WIDTHS:
                 if spec not in ("causal", "cross"):
                     yield from (Item(spec, backward, target, width) for backward in (False, True))
+
+
+@cache
+def _examples() -> dict[str, Any]:
+    """Every attention of the examples by its name."""
+    import attnc
+    from attnc.spec import Attention
+
+    found: dict[str, Any] = {}
+    for path in sorted((_ROOT / "examples").glob("*.attn")):
+        loaded = attnc.load(path)
+        found |= {loaded.name: loaded} if isinstance(loaded, Attention) else dict(loaded)
+    return found
 
 
 def digest_of(item: Item) -> str:
@@ -69,12 +83,11 @@ def digest_of(item: Item) -> str:
 
 
 def _source(item: Item) -> Any:
-    import attnc
     from attnc.runtime.show import sample_request, wanted
     from attnc.runtime.triton.kernels import triton_source
     from attnc.runtime.triton.limits import ARCHITECTURES
 
-    derivation = attnc.load(_ROOT / "examples" / f"{item.spec}.attn").derivation()
+    derivation = _examples()[item.spec].derivation()
     request = sample_request(derivation, "bfloat16", item.width, wanted(derivation))
     return triton_source(derivation, request, item.backward, ARCHITECTURES[item.target].splits_widths)[0]
 
@@ -111,18 +124,15 @@ def known_table() -> dict[str, Any]:
 
 def refresh(workers: int) -> dict[str, Any]:
     """The table with every cell compiled whose source is new."""
-    known, table = known_table(), {}
+    known = known_table()
+    digests = {item: digest_of(item) for item in items()}
+    waiting = [item for item in digests if known.get(item.name, {}).get("digest") != digests[item]]
+    table = {item.name: known[item.name] for item in digests if item not in waiting}
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        waiting = {}
-        for item in items():
-            digest = digest_of(item)
-            if known.get(item.name, {}).get("digest") == digest:
-                table[item.name] = known[item.name]
-            else:
-                waiting[item] = digest, pool.submit(compile_item, item)
-        for item, (digest, future) in waiting.items():
-            table[item.name] = {"digest": digest, "rows": future.result()}
-            print(item.name, _summary(table[item.name]["rows"]), flush=True)
+        for item, rows in zip(waiting, pool.map(compile_item, waiting)):
+            table[item.name] = {"digest": digests[item], "rows": rows}
+            print(item.name, _summary(rows), flush=True)
+            TABLE.write_text(json.dumps(table, indent=0) + "\n")
     return {item.name: table[item.name] for item in items()}
 
 

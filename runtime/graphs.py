@@ -15,10 +15,9 @@ if TYPE_CHECKING:
 
 def call_in_graph(attention: Attention, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The call as it is recorded: this function itself is traced."""
-    found = _recorded(attention.key, args, kwargs)
-    return found[0] if len(found) == 1 else attention.results(dict(zip(attention.result_names, found)))
+    return _recorded(attention.key, args, kwargs)
 
 
 @torch._dynamo.allow_in_graph  # type: ignore[untyped-decorator]
-def _recorded(key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[torch.Tensor, ...]:
+def _recorded(key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return traced(key, args, kwargs)

@@ -37,39 +37,55 @@ _NO_RULE = "it has no rule for kernels"
 
 
 def is_mapped() -> bool:
-    """Whether the call stands directly inside torch.vmap."""
-    if not _are_functorch_transforms_active():
-        return False
-    return bool(torch._C._functorch.peek_interpreter_stack().key().name == "Vmap")
+    """Whether the call stands in torch.vmap and in no other transform of torch.func."""
+    return _are_functorch_transforms_active() and set(_kinds()) == {"Vmap"}
+
+
+def is_learned(tensor: torch.Tensor) -> bool:
+    """Whether a tensor requires a gradient, of which torch.vmap's stand-ins know nothing."""
+    while torch._C._functorch.is_batchedtensor(tensor):
+        tensor = torch._C._functorch.get_unwrapped(tensor)
+    return tensor.requires_grad
+
+
+def check_mapped(attention: str, tensors: Sequence[Any] = ()) -> None:
+    """AttnError inside torch.func's transforms but torch.vmap, and in forward-mode differentiation."""
+    if _are_functorch_transforms_active() and set(_kinds()) != {"Vmap"}:
+        raise _inside_functorch(attention).error()
+    if forward_ad._current_level >= 0 and any(map(_has_tangent, tensors)):
+        raise ForwardMode(attention).error()
 
 
 def check_transforms(attention: str, tensors: Sequence[Any]) -> None:
     """AttnError inside torch.func's transforms, forward-mode differentiation, torch.jit.trace and make_fx."""
-    if _are_functorch_transforms_active():
-        raise _inside_functorch(attention).error()
-    if forward_ad._current_level >= 0 and any(map(_has_tangent, tensors)):
-        raise ForwardMode(attention).error()
+    check_mapped(attention, tensors)
     if _is_tracing():
         raise _while_recording(attention, "torch.jit.trace").error()
     if _len_torch_dispatch_stack() and _is_recording():
         raise _while_recording(attention, "make_fx").error()
 
 
+def _kinds() -> list[str]:
+    """The transforms of torch.func around the call."""
+    return [level.key().name for level in torch._C._functorch.get_interpreter_stack() or ()]
+
+
 def _inside_functorch(attention: str) -> CallMistake:
-    kind = torch._C._functorch.peek_interpreter_stack().key().name
-    if kind == "Jvp":
+    if "Jvp" in _kinds():
         return ForwardMode(attention)
     help = f"use 'torch.autograd.grad', or call '{attention}.reference(…)' there"
     return InsideTransform(attention, "a transform of torch.func", _NO_RULE, help)
 
 
 def _while_recording(attention: str, transform: str) -> CallMistake:
-    return InsideTransform(attention, transform, _OPERATIONS_ONLY, "use 'torch.compile', which leaves the call out")
+    return InsideTransform(attention, transform, _OPERATIONS_ONLY, "use 'torch.compile' or 'torch.export'")
 
 
 def _has_tangent(tensor: Any) -> bool:
     if not isinstance(tensor, torch.Tensor):
         return False
+    while torch._C._functorch.is_batchedtensor(tensor):
+        tensor = torch._C._functorch.get_unwrapped(tensor)
     return forward_ad.unpack_dual(tensor).tangent is not None  # type: ignore[no-untyped-call]
 
 

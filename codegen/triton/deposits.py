@@ -85,11 +85,13 @@ class DepositWriter:
         return name
 
     def _total(self, collect: Collect) -> str:
-        """The sum over a tile, rows first."""
+        """The sum over a tile, rows first; what is stored for each row or column is not summed along these."""
+        dims = self.sweeps.dims
         domain = None if self.sweeps.tiles.is_full else collect.domain
-        text = masked(self.em, "sum", collect.value, domain, self.sweeps.dims, self.sweeps.dims)
-        for place in reversed(range(len(self.sweeps.dims))):
-            text = fold("sum", text, place)
+        text = masked(self.em, "sum", collect.value, domain, dims, dims)
+        for place in reversed(range(len(dims))):
+            if dims[place] not in collect.storage_axes:
+                text = fold("sum", text, place)
         return text
 
     def finish(self) -> None:

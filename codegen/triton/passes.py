@@ -103,11 +103,11 @@ class PassWriter:
             buffer = self.buffers.get(packed.name)
             if buffer is None:
                 continue
-            moves = dict(packed.moves)
             width = (packed.width,) if packed.width is not None else ()
             axes = (*packed.outer, self.run.loop, *width)
-            positions = tuple(moves.get(axis, graph.index(axis)) for axis in axes)
-            node = graph.read(buffer, positions)
+            moved = tuple(axis for axis, _ in packed.moves)
+            read = graph.read(buffer, tuple(graph.index(axis) for axis in axes))
+            node = graph.at(read, moved, tuple(position for _, position in packed.moves))
             self.em.known[packed.read_as] = lambda em, node=node: em.value(node)  # type: ignore[misc]
             self.tile.prepared[packed.read_as] = node
 

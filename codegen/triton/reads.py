@@ -99,8 +99,10 @@ def locate(em: Emitter, tensor: Tensor, positions: tuple[Node, ...]) -> Place:
         base = em.define(Value(base, INT, (), _base_level(em, positions, values)), "base").text
     parts = [em.spread(Value(f"({text})" if " " in text else text, INT, own), dims) for text, own in offsets]
     masks = [em.spread(Value(text, BOOL, own), dims) for text, own in inside]
-    axes = tuple(axis for axis in dims)
-    return Place(" + ".join([base, *parts]), dims, (*em.valid(dims, axes), *masks), level)
+    checks = [*em.valid(dims, dims), *masks]
+    if checks and dims and not any(own for _, own in inside) and len(checks) == len(masks):
+        checks = [f"tl.full({em.shape(dims)}, {' & '.join(checks)}, tl.int1)"]  # of no dimensions till now
+    return Place(" + ".join([base, *parts]), dims, tuple(checks), level)
 
 
 def _base_level(em: Emitter, positions: tuple[Node, ...], values: list[Value]) -> int:

@@ -54,12 +54,16 @@ def measured(name, dtype, sizes=None, seed=0):
     return errors_of(attentions()[name], lambda a: draw(a, sizes, getattr(torch, dtype), seed))
 
 
-def measured_text(text, dtype, sizes=None, seed=0):
-    """The same for a spec given as text."""
+def measured_random(text, sizes):
+    """The same for a random spec; a code where it is refused."""
     import attnc
-    from tests.corpus import draw
+    from tests.random_specs.generator import draw_tensors
 
-    return errors_of(attnc.loads(text), lambda a: draw(a, sizes, getattr(torch, dtype), seed))
+    attention = attnc.loads(text)
+    try:
+        return errors_of(attention, lambda a: draw_tensors(a.card(), sizes))
+    except attnc.AttnError as error:
+        return error.code
 
 
 def errors_of(attention, drawn):

@@ -14,13 +14,15 @@ from pathlib import Path
 
 import pytest
 
-_ROOT = Path(__file__).parents[2]
-OTHERS = _ROOT / ".venv"
-
 
 def folder_of(version):
     """Where the Makefile put a version of Triton beside the one that torch came with."""
     return Path(sys.prefix) / "triton" / version
+
+
+def _look_first(*folders):
+    """In the new process: these folders come before what is installed."""
+    sys.path[:0] = folders
 
 
 @cache
@@ -29,12 +31,12 @@ def pool(kind, version=None):
     environment = {"PYTHONWARNINGS": "ignore", "OMP_NUM_THREADS": "1"}
     if kind == "interpreter":
         environment |= {"TRITON_INTERPRET": "1", "ATTNC_CPU_TARGET": "interpreter"}
-    if version is not None:
-        environment["PYTHONPATH"] = os.pathsep.join([str(folder_of(version)), os.environ.get("PYTHONPATH", "")])
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     try:
-        made = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+        first = (str(folder_of(version)),) if version is not None else ()
+        context = multiprocessing.get_context("spawn")
+        made = ProcessPoolExecutor(1, context, initializer=_look_first, initargs=first)
         made.submit(os.getpid).result()
     finally:
         for name, value in before.items():
