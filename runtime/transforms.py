@@ -66,12 +66,13 @@ def check_transforms(attention: str, tensors: Sequence[Any]) -> None:
 
 
 def _kinds() -> list[str]:
-    """The transforms of torch.func around the call."""
+    """The transforms of torch.func around the call, from the outermost."""
     return [level.key().name for level in torch._C._functorch.get_interpreter_stack() or ()]
 
 
 def _inside_functorch(attention: str) -> CallMistake:
-    if "Jvp" in _kinds():
+    innermost = [kind for kind in _kinds() if kind != "Vmap"][-1]
+    if innermost == "Jvp":
         return ForwardMode(attention)
     help = f"use 'torch.autograd.grad', or call '{attention}.reference(…)' there"
     return InsideTransform(attention, "a transform of torch.func", _NO_RULE, help)

@@ -7,7 +7,7 @@ from attnc.ir.roles import WIDTH, Roles
 from attnc.planning.plan import Store
 
 from .emitter import Block, Emitter
-from .passes import store_value
+from .reads import store_value
 
 
 class NestWriter:

@@ -14,7 +14,7 @@ from ..statements import Collect, Local, Packed, RunPass, Sweep
 from .emitter import Block, Emitter, Value
 from .names import ELEMENTS, Part
 from .operations import LOG2_E, joined
-from .reads import locate, read_raw, store
+from .reads import read_raw, store_value
 from .reductions import neutral, over
 from .tiles import TileWriter
 
@@ -278,22 +278,6 @@ class _opened:
 
     def __exit__(self, *error: object) -> None:
         self.stack.close()
-
-
-def store_value(em: Emitter, item: Store) -> None:
-    """Writes a value at the current indices of the store's axes."""
-    place = locate(em, item.tensor, tuple(em.graph.index(axis) for axis in item.axes))
-    value = em.value(item.node)
-    text = em.full(value, place.dims) if place.dims else value.text
-    if item.adds:
-        text = f"{text} + tl.cast({_load(place)}, {em.names.float})"
-    store(em, place, text)
-
-
-def _load(place) -> str:  # type: ignore[no-untyped-def]
-    from .reads import load
-
-    return load(place, FLOAT)
 
 
 def _exponent_anchors(run: RunPass) -> frozenset[Node]:

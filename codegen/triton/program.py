@@ -15,7 +15,7 @@ from pathlib import Path
 
 from attnc.ir import Axis, Graph, Node, Tensor
 from attnc.ir.host import Encoded, encode
-from attnc.ir.node import FLOAT
+from attnc.ir.node import BOOL, FLOAT, INT
 from attnc.ir.roles import Roles
 from attnc.planning.plan import Store
 
@@ -162,9 +162,9 @@ class _ModuleWriter:
         """An operand made by a kernel of its own, in the dtype that matrix products take."""
         width = (packed.width,) if packed.width is not None else ()
         axes = (*packed.outer, loop, *width)
-        tensor = Tensor(packed.name, tuple(axis.size for axis in axes), FLOAT, "temporary")
-        assert packed.node.type == FLOAT, "a condition that sums features"
-        dtype = self.names.result if width else ("float64" if self.names.compute == "double" else "float32")
+        tensor = Tensor(packed.name, tuple(axis.size for axis in axes), packed.node.type, "temporary")
+        wide = "float64" if self.names.compute == "double" else "float32"
+        dtype = {FLOAT: self.names.result if width else wide, INT: "int64", BOOL: "bool"}[packed.node.type]
         self.names.layouts = {**self.names.layouts, tensor.name: Layout(dtype, True)}
         self._buffer(tensor, axes, is_zeroed=False)
         self._nest(Store(tensor, axes, packed.node), f"pack_{packed.name}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from attnc.analysis.intervals import is_in_range
 from attnc.ir import Axis, Node, Tensor
 from attnc.ir.node import BOOL, FLOAT, INT
+from attnc.planning.plan import Store
 
 from .emitter import Emitter, Value
 from .names import literal
@@ -62,6 +63,16 @@ def load(place: Place, type: str) -> str:
 def store(em: Emitter, place: Place, text: str) -> None:
     mask = f", mask={' & '.join(place.masks)}" if place.masks else ""
     em.line(f"tl.store({place.pointer}, {text}{mask})")
+
+
+def store_value(em: Emitter, item: Store) -> None:
+    """Writes (or, where another store came first, adds) a value at the current indices of the store's axes."""
+    place = locate(em, item.tensor, tuple(em.graph.index(axis) for axis in item.axes))
+    value = em.value(item.node)
+    text = em.full(value, place.dims) if place.dims else value.text
+    if item.adds:
+        text = f"{text} + tl.cast({load(place, FLOAT)}, {em.names.float})"
+    store(em, place, text)
 
 
 def locate(em: Emitter, tensor: Tensor, positions: tuple[Node, ...]) -> Place:
@@ -140,4 +151,4 @@ def _affine(em: Emitter, position: Node) -> tuple[str, list[tuple[Axis, str, int
     return (f"({text})" if len(scalars) > 1 else text), local
 
 
-__all__ = ["Place", "literal", "load", "locate", "read", "read_raw", "store"]
+__all__ = ["Place", "literal", "load", "locate", "read", "read_raw", "store", "store_value"]

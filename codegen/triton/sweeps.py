@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from attnc.ir import Axis, Node
 from attnc.ir.node import FLOAT, INT
+from attnc.planning.plan import Store
 
 from ..statements import Collect, Local, Sweep
 from .deposits import DepositWriter
 from .emitter import Emitter, Value
 from .names import ELEMENTS, Part
 from .operations import LOG2_E
-from .reads import locate, store
+from .reads import store_value
 from .reductions import combine, fold, masked, neutral
 
 if TYPE_CHECKING:
@@ -49,8 +50,7 @@ class SweepWriter:
         for collect in sweep.collects:
             self._collect(collect)
         for item in sweep.stores:
-            widths = [axis for axis in item.axes if not self.em.has_coordinate(axis)]
-            self._stores(item.axes, item.tensor, item.node, widths)
+            self._store(item, [axis for axis in item.axes if not self.em.has_coordinate(axis)])
 
     def tile_as(self, tile: Local, dtype: str) -> str:
         """A filled tile as the left side of a matrix product."""
@@ -188,14 +188,13 @@ class SweepWriter:
 
     # --- stores ------------------------------------------------------------------------------------------------
 
-    def _stores(self, axes, tensor, node, widths) -> None:  # type: ignore[no-untyped-def]
+    def _store(self, item: Store, widths: list[Axis]) -> None:
         """A value of every pair; its features, if it has any, one after another."""
         em = self.em
         if not widths:
-            place = locate(em, tensor, tuple(em.graph.index(axis) for axis in axes))
-            store(em, place, em.full(em.value(node), place.dims))
+            store_value(em, item)
             return
         index = em.fresh("w")
         with em.loop(f"for {index}_ in range(0, {em.size(widths[0].size)}):", {widths[0]: index}):
             em.line(f"{index} = tl.cast({index}_, tl.int32)")
-            self._stores(axes, tensor, node, widths[1:])
+            self._store(item, widths[1:])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextvars
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -20,7 +20,7 @@ from attnc.ir.host import evaluate
 from ..cache import digest, load_json, store_json
 from ..kernels import generator_digest
 from ..mistakes import WrongOnDevice
-from ..signature import Parameters, bind_sizes
+from ..signature import Bound, Parameters, bind_sizes
 
 if TYPE_CHECKING:
     from attnc.spec import Attention
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from .devices import Gpu
 
 _TOLERATED = 16.0
+_ROUNDED = 2.0**13  # by how much coarser TensorFloat32 is than float32
 _LONGEST = 160
+_LENGTHS = (163, 160, 192, 256, 512, 1024)
 _running: contextvars.ContextVar[bool] = contextvars.ContextVar("attnc_first_use", default=False)
 
 
@@ -38,13 +40,14 @@ def check_first_use(
     """Checks the kernels that a call like this one uses, once; AttnError if they compute wrongly."""
     if _running.get() or os.environ.get("ATTNC_FIRST_USE") == "off":
         return
-    name = _name(attention, machine, tensors, parameters)
+    bound = bind_sizes(card, [tensor.shape for tensor in tensors], parameters)
+    name = _name(attention, machine, bound, tensors, parameters)
     if load_json(name) is not None:
         return
-    small = _small(card, tensors, parameters)
     token = _running.set(True)
     try:
-        worst = _compare(attention, machine, small, parameters)
+        with torch.device("cpu"), torch.inference_mode(False):  # whatever the call stands in
+            worst = _compare(attention, machine, _small(card, bound, tensors, parameters), parameters)
     finally:
         _running.reset(token)
     if worst is not None:
@@ -53,20 +56,22 @@ def check_first_use(
     store_json(name, True)
 
 
-def _name(attention: Attention, machine: Gpu, tensors: Sequence[torch.Tensor], parameters: Parameters) -> str:
-    kinds = [(str(t.dtype), t.shape[-1:], t.requires_grad) for t in tensors]
+def _name(
+    attention: Attention, machine: Gpu, bound: Bound, tensors: Sequence[torch.Tensor], parameters: Parameters
+) -> str:
+    kinds = [(str(t.dtype), t.requires_grad) for t in tensors]
     statics = sorted((k, v) for k, v in parameters.items() if isinstance(v, (bool, str)))
-    parts = (attention.name, attention.text, repr(kinds), repr(statics), repr(machine.target), machine.version)
+    device = repr(machine.target), machine.version, machine.precision
+    parts = (attention.name, attention.text, repr(kinds), repr(bound.widths), repr(statics), *device)
     return digest("first use", *parts, generator_digest()) + ".json"
 
 
-def _small(card: Card, tensors: Sequence[torch.Tensor], parameters: Parameters) -> list[torch.Tensor]:
+def _small(card: Card, bound: Bound, tensors: Sequence[torch.Tensor], parameters: Parameters) -> list[torch.Tensor]:
     """Random tensors of at most a few blocks in length where the spec allows, else of the call's own sizes."""
-    bound = bind_sizes(card, [tensor.shape for tensor in tensors], parameters)
     known = {**parameters, **bound.sizes}
-    lengths = {name for name in bound.sizes if name not in bound.widths and bound.sizes[name] > _LONGEST}
-    shorter = {**known, **dict.fromkeys(lengths, _LONGEST + 3), **({"B": 1} if "B" in known else {})}
-    for sizes in (shorter, known):
+    lengths = [name for name, size in bound.sizes.items() if name not in bound.widths and size > _LONGEST]
+    one = {"B": 1} if "B" in known else {}
+    for sizes in (*({**known, **dict.fromkeys(lengths, length), **one} for length in _LENGTHS), known):
         shapes = [[int(evaluate(size, sizes)) for size in item.sizes] for item in card.inputs]
         try:
             bind_sizes(card, shapes, parameters)
@@ -84,12 +89,22 @@ def _random(type: str, shape: list[int], like: torch.Tensor, generator: torch.Ge
     return torch.randint(0, 2 if type == "bool" else 4, shape, generator=generator).to(like)
 
 
-def _compare(attention: Attention, machine: Any, tensors: list[torch.Tensor], parameters: Parameters) -> str | None:
-    """What is wrong; None if nothing is."""
+def _compare(attention: Attention, machine: Gpu, tensors: list[torch.Tensor], parameters: Parameters) -> str | None:
+    """What is wrong; None if nothing is, or if random numbers are not what the spec requires."""
     from ..verify import measure
 
-    with torch.enable_grad():
-        for error in measure(attention, tensors, dict(parameters)):
-            if error.note or error.worst > _TOLERATED * error.allowed:
-                return error.note or f"'{error.name}' is off by {error.worst:.3g} where {error.allowed:.3g} is allowed"
+    is_rounded = machine.precision == "tf32" and any(tensor.dtype == torch.float32 for tensor in tensors)
+    tolerated = _TOLERATED * (_ROUNDED if is_rounded else 1)
+    try:
+        with torch.enable_grad():
+            errors = measure(attention, tensors, dict(parameters))
+    except AttnError as error:
+        if error.code == "requirement-fails":
+            return None
+        raise
+    for found in errors:
+        if found.note:
+            return f"'{found.name}' {found.note}"
+        if found.worst > tolerated * found.allowed:
+            return f"'{found.name}' is off by {found.worst:.3g} where {found.allowed:.3g} is allowed"
     return None

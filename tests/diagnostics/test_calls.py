@@ -5,12 +5,14 @@ ATTNC_UPDATE_GOLDENS=1 writes the messages anew.
 
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 import attnc
-from attnc.runtime import cache, calls, kernels, toolchain
+from attnc.runtime import cache, calls, kernels, machines, operators, toolchain
+from attnc.runtime.triton import first_use
 
 from .goldens import compare
 from .wrong_calls import (
@@ -24,6 +26,7 @@ from .wrong_calls import (
     G,
     H,
     N,
+    OnGpu,
     documents,
     numbers,
     parents,
@@ -173,6 +176,42 @@ def test_forms_of_what_cannot_be_compiled(monkeypatch):
     monkeypatch.setattr(show, "generate", stop)
     with pytest.raises(attnc.AttnError, match=r"cannot-be-compiled\]: 'lonely' cannot be compiled"):
         attnc.loads("attention lonely\n").source()
+
+
+LONELY = "attention lonely\n"
+
+
+def test_a_gpu_without_triton(monkeypatch):
+    def fail(device):
+        raise ModuleNotFoundError("No module named 'triton'")
+
+    monkeypatch.setattr(machines, "_gpu", fail)
+    with pytest.raises(attnc.AttnError) as caught:
+        attnc.loads(LONELY)(*(numbers(1, 1, 3, 2).as_subclass(OnGpu),) * 3)
+    assert caught.value.code == "no-triton"
+    compare(HERE.parent / "no_triton.txt", caught.value)
+
+
+def test_a_kernel_that_is_wrong_on_a_device(monkeypatch, tmp_path):
+    """The versions are named, since a compiler is most likely at fault."""
+    monkeypatch.setattr(first_use, "_compare", lambda *_: "'out' is off by 0.5 where 1.2e-05 is allowed")
+    monkeypatch.setattr(first_use.torch, "__version__", "2.13.0")
+    monkeypatch.setattr(cache, "folder", lambda: tmp_path)
+    monkeypatch.delenv("ATTNC_FIRST_USE", raising=False)
+    attention = attnc.loads(LONELY)
+    gpu = SimpleNamespace(device=torch.device("cuda", 0), version="3.7.1", target="sm_90", precision="ieee")
+    with pytest.raises(attnc.AttnError) as caught:
+        first_use.check_first_use(attention, attention.card(), gpu, (numbers(1, 1, 3, 2),) * 3, {})
+    assert caught.value.code == "wrong-on-device"
+    compare(HERE.parent / "wrong_on_device.txt", caught.value)
+
+
+def test_a_program_of_another_process():
+    """One that torch.export stored, say, without the spec that it calls."""
+    with pytest.raises(attnc.AttnError) as caught:
+        operators.forward("sliding.0123456789ab", [numbers(1, 1, 3, 2)] * 3, "{}", [], [False] * 3)
+    assert caught.value.code == "not-loaded"
+    compare(HERE.parent / "not_loaded.txt", caught.value)
 
 
 def test_the_dense_meaning_refuses_the_same():

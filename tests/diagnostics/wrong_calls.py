@@ -53,14 +53,30 @@ def documents():
     return torch.zeros(B, N, dtype=torch.int64)
 
 
-def sliding(**changed):
-    """A right call of `sliding` but for what is given; `...` leaves an argument out."""
-    given = {
+class OnGpu(torch.Tensor):
+    """A tensor that says it lies on a GPU, where there may be none."""
+
+    is_cpu = False
+    is_cuda = True
+    device = torch.device("cuda", 0)
+
+
+def tensors():
+    return {
         "q": numbers(B, H, N, D), "k": numbers(B, G, N, D), "v": numbers(B, G, N, E), "slope": numbers(H),
         "doc": documents(), "keep": documents() == 0, "gain": torch.ones(()),
     }  # fmt: skip
-    arguments = {name: value for name, value in {**given, **changed}.items() if value is not ...}
+
+
+def sliding(**changed):
+    """A right call of `sliding` but for what is given; `...` leaves an argument out."""
+    arguments = {name: value for name, value in {**tensors(), **changed}.items() if value is not ...}
     return SLIDING(**arguments)
+
+
+def sliding_on_gpu(**changed):
+    """The same with tensors on a GPU."""
+    return sliding(**{name: tensor.as_subclass(OnGpu) for name, tensor in tensors().items()} | changed)
 
 
 def blocks(n, block, weight, table=3):
@@ -145,6 +161,9 @@ CASES = {
     "wrong-layout/nested": lambda: sliding(q=torch.nested.nested_tensor([numbers(H, N, D), numbers(H, 2, D)])),
     "wrong-layout/negated": lambda: sliding(slope=torch._neg_view(numbers(H))),
     "wrong-device/meta": lambda: sliding(slope=numbers(H).to("meta")),
+    "wrong-device/other": lambda: sliding_on_gpu(slope=numbers(H)),
+    "not-on-gpu/default": lambda: sliding_on_gpu(q=numbers(B, H, N, D).double().as_subclass(OnGpu)),
+    "not-on-gpu/declared": lambda: sliding_on_gpu(slope=numbers(H).double().as_subclass(OnGpu)),
     "wrong-rank/declared": lambda: sliding(slope=numbers(H, 1)),
     "wrong-rank/default": lambda: sliding(q=numbers(H, N, D)),
     "wrong-rank/one_number": lambda: sliding(gain=numbers(1)),

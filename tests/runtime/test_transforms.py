@@ -1,6 +1,6 @@
-"""Inside what records torch's operations or differentiates them its own way, a call is right or refused."""
+"""Inside what maps torch's operations, records them or differentiates them its own way, a call is right or refused."""
 
-import warnings
+import gc
 
 import pytest
 import torch
@@ -9,9 +9,10 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils.flop_counter import FlopCounterMode
 
 import attnc
-from attnc.runtime import calls
+from attnc.runtime import calls, operators
 
-from .probes import expected, is_near, probe, tensors
+from .probes import SEVERAL, expected, is_near, probe, several, tensors
+from .test_operators import CAUSAL, WRONG, gradients, parts
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +26,13 @@ def dual(call, *given):
 
 
 TRANSFORMS = {
-    "vmap": lambda call, *given: torch.vmap(call)(*(tensor[None] for tensor in given)),
-    "vmap over one": lambda call, q, *rest: torch.vmap(lambda x: call(x, *rest))(q[None]),
     "func.grad": lambda call, *given: torch.func.grad(lambda *inputs: call(*inputs).sum())(*given),
     "func.vjp": lambda call, *given: torch.func.vjp(call, *given),
     "func.jvp": lambda call, *given: torch.func.jvp(call, given, given),
     "jacrev": lambda call, *given: torch.func.jacrev(call)(*given),
+    "vmap of func.grad": lambda call, *given: torch.vmap(torch.func.grad(lambda *inputs: call(*inputs).sum()))(*given),
+    "func.grad of vmap": lambda call, *given: torch.func.grad(lambda *inputs: torch.vmap(call)(*inputs).sum())(*given),
+    "jvp of vmap": lambda call, *given: torch.func.jvp(torch.vmap(call), given, given),
     "hessian": lambda call, *given: torch.func.hessian(lambda *inputs: call(*inputs).sum())(*given),
     "functionalize": lambda call, *given: torch.func.functionalize(call)(*given),
     "jit.trace": lambda call, *given: torch.jit.trace(lambda *inputs: call(*inputs), given)(*given),
@@ -43,9 +45,12 @@ TRANSFORMS = {
 @pytest.mark.parametrize("case", TRANSFORMS)
 @pytest.mark.parametrize("learns", [False, True])
 def test_refused(attention, case, learns):
+    given = tensors(learns=learns)
+    if "vmap" in case:
+        given = [torch.stack([tensor, tensor]) for tensor in given]
     with pytest.raises(attnc.AttnError) as caught:
-        TRANSFORMS[case](attention, *tensors(learns=learns))
-    assert caught.value.code == ("forward-mode" if case == "func.jvp" else "inside-transform")
+        TRANSFORMS[case](attention, *given)
+    assert caught.value.code == ("forward-mode" if "jvp" in case else "inside-transform")
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -53,6 +58,9 @@ def test_refused(attention, case, learns):
 def test_forward_mode_is_refused(attention, learns):
     with pytest.raises(attnc.AttnError) as caught:
         dual(attention, *tensors(learns=learns))
+    assert caught.value.code == "forward-mode"
+    with pytest.raises(attnc.AttnError) as caught:
+        dual(torch.vmap(attention), *(tensor[None] for tensor in tensors(learns=learns)))
     assert caught.value.code == "forward-mode"
 
 
@@ -67,21 +75,7 @@ def test_the_dense_meaning_is_differentiated(attention, case):
     assert is_near(found, wanted, 1e-4)
 
 
-def test_a_mapped_axis_may_be_a_part_of_the_batch(attention):
-    *given, slope = (torch.stack([tensor, 2 * tensor]) for tensor in tensors())
-    found = attention(*(tensor.flatten(0, 1) for tensor in given), slope[0]).unflatten(0, (2, -1))
-    wanted = torch.vmap(expected, in_dims=(0, 0, 0, None))(*given, slope[0])
-    assert is_near(found, wanted)
-
-
 def test_messages(attention):
-    with pytest.raises(attnc.AttnError) as caught:
-        torch.vmap(attention)(*(tensor[None] for tensor in tensors()))
-    assert str(caught.value) == (
-        "error[inside-transform]: 'probe' cannot be called inside torch.vmap\n"
-        "  = note: it has no rule for kernels\n"
-        "  = help: make the axis that it maps over a part of the batch: 'q.flatten(0, 1)'"
-    )
     with pytest.raises(attnc.AttnError) as caught:
         torch.func.vjp(attention, *tensors())
     assert str(caught.value) == (
@@ -94,7 +88,7 @@ def test_messages(attention):
     assert str(caught.value) == (
         "error[inside-transform]: 'probe' cannot be called inside make_fx\n"
         "  = note: it records torch's operations, and a kernel is none\n"
-        "  = help: use 'torch.compile', which leaves the call out"
+        "  = help: use 'torch.compile' or 'torch.export'"
     )
 
 
@@ -110,101 +104,6 @@ def test_modes_that_only_watch_are_no_matter(attention):
         assert is_near(attention(*tensors()), expected(*tensors()))
 
 
-# --- torch.compile ----------------------------------------------------------------------------------------------------
-
-
-class Layer(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.project = torch.nn.Linear(8, 8)
-        self.attention = probe()
-
-    def forward(self, q, k, v, slope, window):
-        return self.project(self.attention(self.project(q), k, v, slope, window=window)) * 2
-
-
-def compiled(backend):
-    """A model around a call of an attention that has not been called before, compiled; and the model itself."""
-    torch._dynamo.reset()
-    model = Layer()
-    return torch.compile(model, backend=backend), model
-
-
-def run(model, window):
-    given = tensors(learns=True)
-    out = model(*given, window=window)
-    return [out, *torch.autograd.grad(out, given, torch.ones_like(out))]
-
-
-def test_compile_breaks_the_graph_around_a_call(monkeypatch):
-    """Two graphs, before and after; none of our frames is looked at, and nothing is warned of."""
-    graphs = []
-
-    def backend(graph, _):
-        graphs.append(graph)
-        return graph.forward
-
-    def refuse(*_):
-        raise AssertionError("traced")
-
-    fast, plain = compiled(backend)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", ".*jit.script.*")  # torch's own, as it is imported
-        warnings.filterwarnings("ignore", "The .grad attribute of a Tensor that is not a leaf")  # and as it resumes
-        found = run(fast, 3)
-    assert len(graphs) == 2
-    assert all(map(torch.equal, found, run(plain, 3)))
-    torch._dynamo.utils.counters.clear()
-    report = torch._dynamo.explain(lambda *given: plain.attention(given[0] * 2, *given[1:]) + 1)(*tensors())
-    assert (report.graph_count, report.graph_break_count) == (2, 1)
-    assert "attnc runs kernels of its own" in str(report.break_reasons[0].reason)
-    frames = {line for reason in report.break_reasons for line in map(str, reason.user_stack)}
-    assert not any("attnc" in line and "tests" not in line for line in frames)
-
-
-def test_compiled_once_for_all_parameters_and_sizes():
-    graphs = []
-
-    def backend(graph, _):
-        graphs.append(graph)
-        return graph.forward
-
-    fast, plain = compiled(backend)
-    for window in (1, 2, 3, 4):
-        assert all(map(torch.equal, run(fast, window), run(plain, window)))
-    assert len(graphs) <= 4  # of the two graphs, one more each at most, for a parameter that changes
-
-
-def test_fullgraph_is_refused_by_torch(attention):
-    torch._dynamo.reset()
-    with pytest.raises(torch._dynamo.exc.Unsupported, match="attnc runs kernels of its own"):
-        torch.compile(lambda *given: attention(*given), backend="eager", fullgraph=True)(*tensors())
-
-
-def test_inductor():
-    torch._dynamo.reset()
-    attention = probe()
-    given = tensors(learns=True)
-
-    def function(q, k, v, slope):
-        return attention(2 * q, k, v, slope)
-
-    out = torch.compile(function)(*given)
-    assert is_near(out, function(*given))
-    found = torch.autograd.grad(out.sum(), given)
-    assert all(map(is_near, found, torch.autograd.grad(function(*given).sum(), given)))
-
-
-def test_compile_of_a_failing_call(attention):
-    """Mistakes come through as they are."""
-    torch._dynamo.reset()
-    fast = torch.compile(lambda *given: attention(*given), backend="eager")
-    with pytest.raises(attnc.AttnError) as caught:
-        fast(*tensors()[:3], torch.ones(5))
-    assert caught.value.code == "sizes-differ"
-
-
 def test_a_remembered_call_costs_little(monkeypatch):
     """What a second call does: no look at the card, the file or the cache."""
     attention = probe()
@@ -216,3 +115,107 @@ def test_a_remembered_call_costs_little(monkeypatch):
     for name in ("check_tensors", "bind_sizes", "load_kernel"):
         monkeypatch.setattr(calls, name, refuse)
     assert is_near(attention(*tensors()), expected(*tensors()))
+
+
+# --- torch.vmap ------------------------------------------------------------------------------------------------------
+
+
+def stacked(learns=False, count=3):
+    """What several calls are given: q, k, v and slope."""
+    each = zip(*(tensors(seed=seed) for seed in range(count)))
+    return [torch.stack(entries).requires_grad_(learns) for entries in each]
+
+
+def one_by_one(call, given, dims):
+    """What torch.vmap means."""
+    count = next(tensor.shape[dim] for tensor, dim in zip(given, dims) if dim is not None)
+    entries = [[t if dim is None else t.select(dim, n) for t, dim in zip(given, dims)] for n in range(count)]
+    found = [parts(call(*entry)) for entry in entries]
+    return tuple(torch.stack(values) for values in zip(*found))
+
+
+ATTENTIONS = {
+    "all in batches": lambda: attnc.loads(CAUSAL),
+    "one without a batch": probe,
+    "several results": several,
+}
+
+
+def close(found, wanted):
+    return torch.allclose(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("learns", [True, False])
+@pytest.mark.parametrize("dims", [(0, 0, 0, 0), (2, 4, 1, -1), (0, None, None, 1), (None, None, 0, None)])
+@pytest.mark.parametrize("case", ATTENTIONS)
+def test_mapped(case, dims, learns):
+    """Results are those of each call, bit by bit; gradients of what all calls share are sums."""
+    attention = ATTENTIONS[case]()
+    count = len(attention.card().inputs)
+    whole = [t[0] if dim is None else t.movedim(0, dim) for t, dim in zip(stacked(), dims)][:count]
+    given = [tensor.detach().requires_grad_(learns) for tensor in whole]
+    dims = dims[:count]
+    found, wanted = torch.vmap(attention, dims)(*given), one_by_one(attention, given, dims)
+    assert all(map(torch.equal, parts(found), wanted))
+    assert [part.requires_grad for part in parts(found)] == [part.requires_grad for part in wanted]
+    if learns:
+        assert all(map(close, gradients(found, given), gradients(wanted, given)))
+
+
+@pytest.mark.parametrize(("case", "count"), [("all in batches", 1), ("one without a batch", 3)])
+def test_batches_are_mapped_at_once(monkeypatch, case, count):
+    attention = ATTENTIONS[case]()
+    asked, situation = [], operators._situation
+    monkeypatch.setattr(operators, "_situation", lambda *given: asked.append(given) or situation(*given))
+    torch.vmap(attention)(*stacked()[: len(attention.card().inputs)])
+    assert len(asked) == count
+
+
+def test_mapped_within_a_function():
+    """Parameters, an input that alone needs a gradient, another place for the result."""
+    attention = probe()
+    given = stacked()
+    given[1].requires_grad_()
+
+    def call(q, *rest):
+        return attention(2 * q, *rest, window=2).sin()
+
+    found, (wanted,) = torch.vmap(call, out_dims=1)(*given), one_by_one(call, given, (0,) * 4)
+    assert torch.equal(found, wanted.movedim(0, 1))
+    assert torch.equal(*(torch.autograd.grad(x.sum(), given[1])[0] for x in (found, wanted)))
+
+
+@pytest.mark.parametrize("case", ATTENTIONS)
+def test_mapped_twice(case):
+    attention = ATTENTIONS[case]()
+    count = len(attention.card().inputs)
+    given = [torch.stack([t, 2 * t]).requires_grad_() for t in stacked()][:count]
+    found = torch.vmap(torch.vmap(attention, (0, None, 0, 0)[:count]))(given[0], given[1][:, 0], *given[2:])
+    each = [one_by_one(attention, (q, k[0], *rest), (0, None, 0, 0)[:count]) for q, k, *rest in zip(*given)]
+    wanted = [torch.stack(values) for values in zip(*each)]
+    assert all(map(torch.equal, parts(found), wanted))
+    assert all(map(close, gradients(found, given), gradients(tuple(wanted), given)))
+
+
+@pytest.mark.parametrize("case", ATTENTIONS)
+def test_mapped_over_nothing(case):
+    attention = ATTENTIONS[case]()
+    given = stacked()[: len(attention.card().inputs)]
+    found = parts(torch.vmap(attention)(*(tensor[:0] for tensor in given)))
+    wanted = parts(torch.vmap(attention)(*given))
+    assert [(x.shape[0], x.shape[1:], x.dtype) for x in found] == [(0, x.shape[1:], x.dtype) for x in wanted]
+
+
+def test_a_mapped_attention_may_be_gone_before_its_gradients():
+    given = stacked(learns=True)[:3]
+    found = torch.vmap(attnc.loads(SEVERAL.replace("several", "lonely")))(*given).out
+    gc.collect()
+    assert all(part.shape == tensor.shape for part, tensor in zip(gradients(found, given), given))
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_mistakes_in_mapped_calls(case):
+    change, text = WRONG[case]
+    attention = probe()
+    with pytest.raises(attnc.AttnError, match=f"{case}.*{text}"):
+        torch.vmap(lambda *given: attention(*change(*given)))(*stacked())
