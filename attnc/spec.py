@@ -142,7 +142,8 @@ class Attention:
         return explain_call(self, args, kwargs)
 
     def source(self, target: str = "cpp", *, backward: bool = False, dtype: str = "float32", width: int = 64) -> str:
-        """The generated kernel as text. `width` is the size of every feature axis, `dtype` that of every input."""
+        """The generated kernel as text, for "cpp" or "triton". `width` is the size of every feature axis, `dtype` what
+        every input holds."""
         from attnc.runtime.show import source_text
 
         return source_text(self, target, backward, dtype, width)

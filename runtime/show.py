@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from attnc.codegen.cpp.program import Source
     from attnc.spec import Attention
 
-STAGES = ("tree", "graph", "gradient", "answers", "plan", "statements", "cpp", "kernel")
+STAGES = ("tree", "graph", "gradient", "answers", "plan", "statements", "cpp", "triton", "kernel")
+TARGETS = ("cpp", "triton")
 
 
 def show(attention: Attention, stage: str, *, backward: bool = False, dtype: str = "float32", width: int = 64) -> str:
@@ -33,11 +34,11 @@ def show(attention: Attention, stage: str, *, backward: bool = False, dtype: str
 
 
 def source_text(attention: Attention, target: str, backward: bool, dtype: str, width: int) -> str:
-    if target != "cpp":
-        note = "this version spells C++ for the CPU"
-        raise AttnError([Diagnostic("unknown-target", f"there is no spelling for '{target}' yet", (), note)])
+    if target not in TARGETS:
+        note = f"there are {' and '.join(TARGETS)}"
+        raise AttnError([Diagnostic("unknown-target", f"there is no spelling for '{target}'", (), note)])
     with compiling(attention.name):
-        return _cpp(attention, backward, dtype, width)
+        return _FORMS[target](attention, backward, dtype, width)
 
 
 def _tree(attention: Attention, backward: bool, dtype: str, width: int) -> str:
@@ -86,6 +87,15 @@ def _statements(attention: Attention, backward: bool, dtype: str, width: int) ->
 
 def _cpp(attention: Attention, backward: bool, dtype: str, width: int) -> str:
     return _source(attention, backward, dtype, width).text
+
+
+def _triton(attention: Attention, backward: bool, dtype: str, width: int) -> str:
+    from .triton.kernels import triton_source
+
+    derivation = attention.derivation()
+    needs = wanted(derivation) if backward else ()
+    request = sample_request(derivation, dtype, width, needs)
+    return triton_source(derivation, request, backward, splits_widths=True)[0].text
 
 
 def _source(attention: Attention, backward: bool, dtype: str, width: int) -> Source:
@@ -142,5 +152,6 @@ _FORMS: dict[str, Callable[[Attention, bool, str, int], str]] = {
     "plan": _plan,
     "statements": _statements,
     "cpp": _cpp,
+    "triton": _triton,
     "kernel": _kernel,
 }

@@ -8,7 +8,7 @@ import click
 
 from .options import dtype_option, file_argument, name_option, pick, working
 
-_STAGES = ("tree", "graph", "gradient", "answers", "plan", "statements", "cpp", "kernel")
+_STAGES = ("tree", "graph", "gradient", "answers", "plan", "statements", "cpp", "triton", "kernel")
 
 
 @click.command(short_help="One form of a spec: graph, plan, source, …")
@@ -34,7 +34,8 @@ def show(file: Path, stage: str, backward: bool, width: int, dtype: str, name: s
     answers     what is known of it: kinds of axes, proofs, what is kept
     plan        passes over tiles, and what each accumulates
     statements  the loops, the same for every target
-    cpp         the kernel's source
+    cpp         the kernel's source for the CPU
+    triton      the kernels' source for GPUs
     kernel      what the compiler made of it: instructions
     """
     from attnc.runtime.show import show as form

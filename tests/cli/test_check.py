@@ -47,7 +47,9 @@ def test_a_folder_stands_for_all_below_it(attnc, folder):
 def test_every_example_is_well_formed(attnc):
     found = attnc("check", EXAMPLES)
     assert found.exit_code == 0 and "note" not in found.stdout
-    assert found.stdout.count("well-formed\n") == len(list(EXAMPLES.glob("*.attn"))) + 1  # t5 holds two
+    assert (
+        found.stdout.count("well-formed\n") == len(list(EXAMPLES.glob("*.attn"))) + 2
+    )  # t5 and pair_bias hold two each
 
 
 def test_definitions_alone(attnc, folder):

@@ -17,6 +17,7 @@ HOLDS = {
     "plan": ("pairs: j <= i", "top1 = max[j: j <= i]", "out[b, h, i, e']"),
     "statements": ("for tiles of j from 0 to", "rescale", "store out["),
     "cpp": ("Forward of the attention causal", '#include "attnc_kernel.h"'),
+    "triton": ("Forward of the attention causal", "@triton.jit(", "tl.dot(rows0"),
     "kernel": ("bytes, built by", "instructions on 512-bit registers"),
 }
 
