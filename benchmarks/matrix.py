@@ -79,6 +79,8 @@ def digest_of(item: Item) -> str:
     source = _source(item)
     lines = [line for line in source.text.split("\n") if not line.startswith("#")]
     parts = [Path(str(module.__file__)).read_text() for module in (choices, limits)]
+    pairs = [sorted(launch.pair_tensors) for launch in source.launches]
+    parts += [repr(pairs)] if any(pairs) else []
     return digest("\n".join(lines), item.target, version("triton"), *parts)
 
 

@@ -42,9 +42,10 @@ def shift_right(a, b):
 
 @triton.jit
 def float_mod(a, b):
-    """With the sign of b."""
-    left = a - b * tl.floor(a / b)
-    return tl.where(left == b, 0.0, left)
+    """With the sign of b; in float64, where the quotient of two float32 does not round to the next whole number."""
+    whole = tl.cast(a, tl.float64)
+    part = tl.cast(b, tl.float64)
+    return tl.cast(whole - part * tl.floor(whole / part), tl.float32)
 
 
 @triton.jit
@@ -63,7 +64,7 @@ def sign(x):
 
 @triton.jit
 def relu(x):
-    return tl.maximum(x, 0.0)
+    return tl.where(x < 0, 0.0, x)
 
 
 @triton.jit
@@ -115,7 +116,8 @@ def log_sigmoid(x):
 def logaddexp(a, b):
     top = tl.maximum(a, b)
     apart = tl.minimum(a, b) - top
-    return tl.where((top - top) == 0, top + log1p(tl.exp(apart)), top)
+    found = tl.where((top - top) == 0, top + log1p(tl.exp(apart)), top)
+    return tl.where(a != a, a, tl.where(b != b, b, found))
 
 
 @triton.jit
@@ -123,7 +125,8 @@ def atan2(y, x):
     """By a polynomial of the smaller over the larger side."""
     a, b = tl.abs(y), tl.abs(x)
     large, small = tl.maximum(a, b), tl.minimum(a, b)
-    t = tl.where(large == 0, 0.0, small / tl.where(large == 0, 1.0, large))
+    t = tl.where(a == b, 1.0, small / tl.where(large == 0, 1.0, large))
+    t = tl.where(large == 0, 0.0, t)
     steep = t > 0.41421356
     u = tl.where(steep, (t - 1.0) / (t + 1.0), t)
     z = u * u
@@ -131,6 +134,7 @@ def atan2(y, x):
     angle = tl.where(steep, 0.78539816339744831, 0.0) + (series * z * u + u)
     angle = tl.where(a > b, 1.57079632679489662 - angle, angle)
     angle = tl.where(x < 0, 3.14159265358979324 - angle, angle)
+    angle = tl.where(y != y, y, tl.where(x != x, x, angle))
     return tl.where(y < 0, -angle, angle)
 
 
@@ -157,11 +161,13 @@ def power(x, y):
     y = y + tl.zeros_like(x)
     size = tl.cast(tl.where(x == 0, 1.0, tl.abs(x)), tl.float32)
     ends = (size == float("inf")) | (size != size)
-    total = tl.cast(y, tl.float64) * log2_wide(tl.where(ends, 1.0, size))
+    total = tl.where(size == 1, 0.0, tl.cast(y, tl.float64) * log2_wide(tl.where(ends, 1.0, size)))
     low = tl.floor(tl.minimum(tl.maximum(total, -200.0), 200.0))
     size = tl.exp2(tl.cast(total - low, tl.float32)) * tl.exp2(tl.cast(low, tl.float32))
     size = tl.where(ends, tl.where(y > 0, tl.abs(x), tl.where(y < 0, 1.0 / tl.abs(x), 1.0)), size)
     half = y * 0.5
-    signed = tl.where(tl.floor(y) == y, tl.where(tl.floor(half) == half, size, -size), float("nan"))
+    signed = tl.where(tl.floor(half) == half, size, -size)
+    signed = tl.where(tl.floor(y) == y, signed, tl.where(ends, size, float("nan")))
     found = tl.where(x < 0, signed, size)
-    return tl.where(x == 0, tl.where(y > 0, 0.0, tl.where(y == 0, 1.0, float("inf"))), found)
+    found = tl.where(x == 0, tl.where(y > 0, 0.0, tl.where(y == 0, 1.0, float("inf"))), found)
+    return tl.where(x == 1, 1.0, tl.where(y != y, y, found))

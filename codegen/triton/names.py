@@ -32,7 +32,8 @@ _TAKEN = frozenset({*keyword.kwlist, "tl", "triton", "range", "program", "rest",
 class Argument:
     """What a kernel takes: `kind` is tensor, stride, size, parameter or constant; `of` the tensor's, size's or
     parameter's name, `dim` the stride's dimension, `type` a parameter's type; of a stride, "wide" where rows are whole
-    vectors of features; `in_tile` whether a stride is multiplied by indices within a block, in 32 bits."""
+    vectors of features and "long" where they go along a length; `in_tile` whether a stride is multiplied by indices
+    within a block, in 32 bits."""
 
     name: str
     kind: str
@@ -78,7 +79,8 @@ class Names(CompiledFor):
         name = f"{self.tensor(tensor)}_stride{dim}"
         known = self.arguments.get(name)
         in_tile = in_tile or (known is not None and known.in_tile)
-        self.arguments[name] = Argument(name, "stride", tensor.name, dim, "wide" if is_wide else "", in_tile)
+        kind = "wide" if is_wide else "long" if last is None and self.is_unit_last(tensor) else ""
+        self.arguments[name] = Argument(name, "stride", tensor.name, dim, kind, in_tile)
         return name
 
     def size(self, name: str) -> str:

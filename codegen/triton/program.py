@@ -45,6 +45,11 @@ class Launch:
     streams: bool
     shares: bool = False
 
+    @property
+    def pair_tensors(self) -> frozenset[str]:
+        """Tensors that are read by tiles of two lengths: how far their rows lie apart depends on a length."""
+        return frozenset(a.of for a in self.arguments if a.type == "long" and a.in_tile)
+
 
 @dataclass(frozen=True)
 class Buffer:

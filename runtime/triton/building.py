@@ -81,8 +81,10 @@ def build(
     architecture: Architecture,
     is_aligned: bool = True,
     is_far: bool = False,
+    is_even: bool = True,
 ) -> Built:
-    """One kernel compiled with one choice."""
+    """One kernel compiled with one choice. `is_aligned`: pointers and rows of features begin at multiples of 16 bytes;
+    `is_even`: so do rows of pair tensors; `is_far`: strides within a tile need 64 bits."""
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
@@ -98,7 +100,8 @@ def build(
             values[(place,)] = constants[argument.of]
             continue
         signature[argument.name] = _type(argument, dtypes, is_far)
-        if is_aligned and (argument.kind == "tensor" or argument.type == "wide"):
+        even = is_even and argument.kind == "stride" and argument.of in launch.pair_tensors
+        if is_aligned and (argument.kind == "tensor" or argument.type == "wide" or even):
             attributes[(place,)] = [["tt.divisibility", 16]]
     target = GPUTarget(architecture.backend, architecture.arch, architecture.warp)
     options = {"num_warps": choice.warps, "num_stages": choice.stages, "enable_fp_fusion": False}
@@ -175,11 +178,16 @@ def shape_of(launch: Launch) -> Shape:
 
 
 def search(
-    module: str, launch: Launch, dtypes: dict[str, str], architecture: Architecture, precision: str = "ieee"
+    module: str,
+    launch: Launch,
+    dtypes: dict[str, str],
+    architecture: Architecture,
+    precision: str = "ieee",
+    is_even: bool = True,
 ) -> Iterator[tuple[Built, list[str]]]:
     """Candidates compiled one after another, with their faults, up to the first that has none."""
     for choice in candidates(shape_of(launch), architecture, precision):
-        built = build(module, launch, dtypes, choice, architecture)
+        built = build(module, launch, dtypes, choice, architecture, is_even=is_even)
         faults = built.faults(architecture, launch.products, launch.operand)
         yield built, faults
         if not faults:

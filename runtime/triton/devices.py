@@ -7,7 +7,6 @@ nothing that changes with a length, a batch, a number of heads or a parameter.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -36,7 +35,7 @@ class Gpu:
         self.target = triton.runtime.driver.active.get_current_target()
         self.architecture = _architecture(self.target)
         self.splits_widths = self.architecture.splits_widths
-        self.choices: dict[tuple[str, str, str], Choice] = {}
+        self.choices: dict[tuple[str, str, str, bool], Choice] = {}
         self.built: dict[tuple[Any, ...], Built] = {}
 
     @property
@@ -48,29 +47,28 @@ class Gpu:
 
     # --- choosing ----------------------------------------------------------------------------------------------
 
-    def choose(self, kernel: TritonKernel, launch: Launch) -> Choice:
-        key = (kernel.module, launch.kernel, self.precision)
+    def choose(self, kernel: TritonKernel, launch: Launch, is_even: bool) -> Choice:
+        key = (kernel.module, launch.kernel, self.precision, is_even)
         if key not in self.choices:
-            self.choices[key] = self._known_choice(*key) or self._search(kernel, launch)
+            self.choices[key] = self._known_choice(*key) or self._search(kernel, launch, is_even)
         return self.choices[key]
 
-    def _name(self, module: str, kernel: str, precision: str) -> str:
-        return (
-            digest("choice", module, kernel, precision, self.architecture.name, repr(self.target), self.version)
-            + ".json"
-        )
+    def _name(self, module: str, kernel: str, precision: str, is_even: bool) -> str:
+        parts = (module, kernel, precision, repr(is_even), self.architecture.name, repr(self.target), self.version)
+        return digest("choice", *parts) + ".json"
 
-    def _known_choice(self, module: str, kernel: str, precision: str) -> Choice | None:
-        found = load_json(self._name(module, kernel, precision))
+    def _known_choice(self, module: str, kernel: str, precision: str, is_even: bool) -> Choice | None:
+        found = load_json(self._name(module, kernel, precision, is_even))
         try:
             return Choice(**found) if found else None
         except TypeError:
             return None
 
-    def _search(self, kernel: TritonKernel, launch: Launch) -> Choice:
+    def _search(self, kernel: TritonKernel, launch: Launch, is_even: bool) -> Choice:
         """The first candidate without faults; else the one that spills least, with a warning."""
         tried: list[Built] = []
-        for built, faults in search(kernel.module, launch, dict(kernel.dtypes), self.architecture, self.precision):
+        job = (kernel.module, launch, dict(kernel.dtypes), self.architecture)
+        for built, faults in search(*job, self.precision, is_even):
             if not faults:
                 tried = [built]
                 break
@@ -81,18 +79,26 @@ class Gpu:
         if best.spilled:
             text = f"{launch.kernel} spills {best.spilled} bytes of registers on {self.architecture.name}: it is slow"
             warnings.warn(text, stacklevel=2)
-        self.built[kernel.module, launch.kernel, best.choice, True, False] = best
-        store_json(self._name(kernel.module, launch.kernel, self.precision), asdict(best.choice))
+        self.built[kernel.module, launch.kernel, best.choice, True, False, is_even] = best
+        store_json(self._name(kernel.module, launch.kernel, self.precision, is_even), asdict(best.choice))
         return best.choice
 
     # --- running -----------------------------------------------------------------------------------------------
 
-    def bind(self, kernel: TritonKernel, launch: Launch, choice: Choice, values: list[Any], is_aligned: bool) -> Runner:
+    def bind(
+        self,
+        kernel: TritonKernel,
+        launch: Launch,
+        choice: Choice,
+        values: list[Any],
+        is_aligned: bool,
+        is_even: bool,
+    ) -> Runner:
         is_far = any(a.in_tile and value >= _FAR for a, value in zip(launch.arguments, values) if a.kind == "stride")
-        key = (kernel.module, launch.kernel, choice, is_aligned, is_far)
+        key = (kernel.module, launch.kernel, choice, is_aligned, is_far, is_even)
         if key not in self.built:
-            dtypes: Mapping[str, str] = kernel.dtypes
-            self.built[key] = build(kernel.module, launch, dict(dtypes), choice, self.architecture, is_aligned, is_far)
+            job = (kernel.module, launch, dict(kernel.dtypes), choice, self.architecture)
+            self.built[key] = build(*job, is_aligned, is_far, is_even)
         handle = self.built[key].handle
         constants = choice.constants()
         count = sum(argument.kind == "tensor" for argument in launch.arguments)

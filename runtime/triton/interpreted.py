@@ -25,10 +25,18 @@ class Interpreter:
         self.splits_widths = splits_widths
         self.choice = Choice(rows, columns, 4, 1, "ieee")
 
-    def choose(self, kernel: TritonKernel, launch: Launch) -> Choice:
+    def choose(self, kernel: TritonKernel, launch: Launch, is_even: bool) -> Choice:
         return self.choice
 
-    def bind(self, kernel: TritonKernel, launch: Launch, choice: Choice, values: list[Any], is_aligned: bool) -> Runner:
+    def bind(
+        self,
+        kernel: TritonKernel,
+        launch: Launch,
+        choice: Choice,
+        values: list[Any],
+        is_aligned: bool,
+        is_even: bool,
+    ) -> Runner:
         function = getattr(import_module(kernel.module), launch.kernel)
         constants = {a.name: choice.constants()[a.of] for a in launch.arguments if a.kind == "constant"}
         count = sum(argument.kind == "tensor" for argument in launch.arguments)

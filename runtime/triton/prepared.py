@@ -6,7 +6,7 @@ How a kernel is run (compiled for the device, or by Triton's interpreter) is the
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -37,10 +37,10 @@ class Machine(Protocol):
     device: torch.device
     splits_widths: bool
 
-    def choose(self, kernel: TritonKernel, launch: Launch) -> Choice: ...
+    def choose(self, kernel: TritonKernel, launch: Launch, is_even: bool) -> Choice: ...
 
     def bind(
-        self, kernel: TritonKernel, launch: Launch, choice: Choice, values: list[Any], is_aligned: bool
+        self, kernel: TritonKernel, launch: Launch, choice: Choice, values: list[Any], is_aligned: bool, is_even: bool
     ) -> Runner: ...
 
 
@@ -91,27 +91,39 @@ def prepare_triton(
     known: Mapping[str, Any],
 ) -> TritonPrepared:
     """Everything that a call of these sizes and strides does but allocating. `known`: sizes and parameters."""
-    choices = [machine.choose(kernel, launch) for launch in kernel.launches]
+    known = {**known, SPLITS: 1}
+    fixed = {memory.name: _contiguous(memory.shape) for memory in (*fills, *_buffers(kernel, known))}
+    fixed |= {name: tensors[name].stride() for name in kernel.tensors if name not in fixed}
+    evens = [all(_is_even(fixed[name]) for name in launch.pair_tensors) for launch in kernel.launches]
+    choices = [machine.choose(kernel, launch, even) for launch, even in zip(kernel.launches, evens)]
     blocks = [_blocks(launch, choice, known) for launch, choice in zip(kernel.launches, choices)]
     shares = [count for launch, count in zip(kernel.launches, blocks) if launch.shares]
     known = {**known, SPLITS: max(shares, default=1)}
-    buffers = tuple(
-        Memory(b.name, tuple(int(evaluate(size, known)) for size in b.sizes), DTYPES[b.dtype], b.is_zeroed)
-        for b in kernel.buffers
-    )
-    strides = {memory.name: _contiguous(memory.shape) for memory in (*fills, *buffers)}
-    strides |= {name: tensors[name].stride() for name in kernel.tensors if name not in strides}
+    buffers = _buffers(kernel, known)
+    strides = {**fixed, **{memory.name: _contiguous(memory.shape) for memory in buffers}}
     wide = {a.of for launch in kernel.launches for a in launch.arguments if a.type == "wide"}
     aligned = all(_is_aligned(tensors[name], name in wide) for name in kernel.tensors if name in tensors)
     steps = []
-    for launch, choice, count in zip(kernel.launches, choices, blocks):
+    for launch, choice, count, even in zip(kernel.launches, choices, blocks, evens):
         grid = math.prod(int(evaluate(size, known)) for size in launch.outer) * count
         if grid:
             values = [_value(argument, strides, known) for argument in launch.arguments]
-            runner = machine.bind(kernel, launch, choice, values, aligned)
+            runner = machine.bind(kernel, launch, choice, values, aligned, even)
             names = tuple(argument.of for argument in launch.arguments if argument.kind == "tensor")
             steps.append(Step(runner, grid, names))
     return TritonPrepared(attention, kernel, machine.device, fills, buffers, tuple(steps))
+
+
+def _buffers(kernel: TritonKernel, known: Mapping[str, Any]) -> tuple[Memory, ...]:
+    return tuple(
+        Memory(b.name, tuple(int(evaluate(size, known)) for size in b.sizes), DTYPES[b.dtype], b.is_zeroed)
+        for b in kernel.buffers
+    )
+
+
+def _is_even(strides: Sequence[int]) -> bool:
+    """Whether all rows begin at multiples of 16 elements."""
+    return not any(stride % 16 for stride in strides[:-1])
 
 
 def _blocks(launch: Launch, choice: Choice, known: Mapping[str, Any]) -> int:

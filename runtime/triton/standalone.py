@@ -57,7 +57,7 @@ class Kernels:
         for count, (launch, choice, compiled) in zip(blocks, self.steps):
             grid = count * math.prod(evaluate(size, known) for size in launch["outer"])
             if grid:
-                compiled[(grid, 1, 1)](*(_value(a, choice, every, known) for a in launch["arguments"]))
+                compiled[(grid, 1, 1)](*(_value(a, launch, choice, every, known) for a in launch["arguments"]))
         return results
 
 
@@ -65,8 +65,14 @@ def _blocks(launch: Mapping[str, Any], choice: Mapping[str, Any], known: Mapping
     return 1 if launch["rows"] is None else -(-int(evaluate(launch["rows"], known)) // int(choice["rows"]))
 
 
+def _pair_tensors(launch: Mapping[str, Any]) -> set[str]:
+    """Tensors that are read by tiles of two lengths."""
+    return {a["of"] for a in launch["arguments"] if a["type"] == "long" and a["in_tile"]}
+
+
 def _value(
     argument: Mapping[str, Any],
+    launch: Mapping[str, Any],
     choice: Mapping[str, Any],
     tensors: Mapping[str, torch.Tensor],
     known: Mapping[str, Any],
@@ -78,6 +84,8 @@ def _value(
         stride = tensors[name].stride(argument["dim"])
         if argument["type"] == "wide" and argument["dim"] < tensors[name].dim() - 1 and stride % 16:
             raise ValueError(f"rows of '{name}' must begin at multiples of 16 elements")
+        if name in _pair_tensors(launch) and argument["dim"] < tensors[name].dim() - 1 and stride % 16:
+            raise ValueError(f"rows of '{name}' must begin at multiples of 16 elements: make the last length one")
         if argument["in_tile"] and stride >= _FAR:
             raise ValueError(f"rows of '{name}' lie too far apart")
         return stride
@@ -102,7 +110,7 @@ def _open(function: Any, launch: Mapping[str, Any], choice: Mapping[str, Any], d
         kind = argument["kind"]
         if kind == "constant":
             signature[argument["name"]] = "constexpr"
-            constants[(place,)] = _value(argument, choice, {}, {})
+            constants[(place,)] = _value(argument, launch, choice, {}, {})
         elif kind == "tensor":
             signature[argument["name"]] = "*" + _TYPES[dtypes[argument["of"]]]
         elif kind == "stride":
