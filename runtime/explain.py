@@ -91,7 +91,7 @@ class _Explanation:
         wanted = tuple(d.name for d in derivation.meaning.inputs if d.tensor.type == "float")
         gradient = derivation.gradient(wanted)
         forward = derivation.plan_forward(gradient.kept)
-        backward = derivation.plan_backward(gradient)
+        backward = derivation.plan_backward(gradient, both=all(tensor.is_cpu for tensor in self.tensors))
         lines = ["forward", *self._direction(forward), "", "backward", *self._direction(backward)]
         lines += ["", "kept for the backward"]
         for saved in gradient.kept:

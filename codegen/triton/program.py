@@ -48,7 +48,7 @@ class Launch:
     @property
     def pair_tensors(self) -> frozenset[str]:
         """Tensors that are read by tiles of two lengths: how far their rows lie apart depends on a length."""
-        return frozenset(a.of for a in self.arguments if a.type == "long" and a.in_tile)
+        return frozenset(a.of for a in self.arguments if a.type == "long" and a.in_tile and self.streams)
 
 
 @dataclass(frozen=True)

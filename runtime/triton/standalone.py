@@ -67,7 +67,7 @@ def _blocks(launch: Mapping[str, Any], choice: Mapping[str, Any], known: Mapping
 
 def _pair_tensors(launch: Mapping[str, Any]) -> set[str]:
     """Tensors that are read by tiles of two lengths."""
-    return {a["of"] for a in launch["arguments"] if a["type"] == "long" and a["in_tile"]}
+    return {a["of"] for a in launch["arguments"] if launch["streams"] and a["type"] == "long" and a["in_tile"]}
 
 
 def _value(

@@ -15,13 +15,13 @@ import attnc
 from .workers import run
 
 SOURCE = Path(attnc.__file__).parent / "codegen" / "triton" / "functions.py"
-KERNEL = '''
+KERNEL = """
 
 @triton.jit
 def apply_{name}({pointers}, out, SIZE: tl.constexpr):
     place = tl.arange(0, SIZE)
     tl.store(out + place, {name}({values}))
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -61,95 +61,113 @@ def call(module, name, *given, dtype=None):
     return torch.from_numpy(found)
 
 
-# --- floating functions ----------------------------------------------------------------------------------------------
+# --- floating functions: errors in units of the last place -----------------------------------------------------------
+
+SPECIAL = torch.tensor([0.0, math.inf, -math.inf, math.nan, 1e-45, -1e-45, 1e-38, 3e38, -3e38, 1, -1, 2, -2.5, 0.5, -3])
+WIDE = torch.cat([sign * torch.logspace(-44, 38, 2000) for sign in (1, -1)])
+NEAR = torch.cat([torch.linspace(-1, 1, 4001), torch.linspace(-20, 20, 4001)])
 
 
-def spread(low, high, count=4000):
-    return torch.linspace(low, high, count)
+def pairs(*parts):
+    """Two arguments; and all pairs of special values."""
+    grid = torch.meshgrid(SPECIAL, SPECIAL, indexing="ij")
+    return [torch.cat([one, special.flatten()]) for one, special in zip(parts, grid)]
 
 
-def powers(low, high, count=4000):
-    """Of 10, with both signs."""
-    found = torch.logspace(low, high, count // 2)
-    return torch.cat([found, -found])
+def randoms(count, seed):
+    return torch.randn(count, generator=torch.Generator().manual_seed(seed))
 
 
-def units(found, exact, size=None):
-    """Errors in units of the last place of the exact value, or of a larger size that entered it."""
-    size = exact.abs() if size is None else torch.maximum(exact.abs(), size.double())
-    unit = torch.exp2(torch.floor(torch.log2(size)).clamp(min=-126) - 23)
-    finite = torch.isfinite(exact) & (exact.abs() < 3.4e38)
-    return torch.where(finite, (found.double() - exact).abs() / unit, torch.zeros(()))
+def quotients():
+    """Large and small ones, and some that round to whole numbers."""
+    a = torch.cat([randoms(4000, 0) * 100, torch.arange(-2000, 2000) * 0.1])
+    b = torch.cat([randoms(4000, 1), torch.full((2000,), 0.1), torch.full((2000,), -0.3)])
+    return a, b
 
-def report(name, u, *x):
-    i = int(u.argmax()); print("UNITS", name, float(u.max()), [float(t[i]) for t in x])
 
-one = {
- "expm1": (torch.cat([spread(-20,88), spread(-1,1), powers(-40,-1)]), torch.expm1),
- "log1p": (torch.cat([spread(-0.9999999,10), powers(-40,-1), torch.logspace(0,38,1000)]), torch.log1p),
- "tanh": (torch.cat([spread(-20,20), spread(-1,1), powers(-40,2)]), torch.tanh),
- "softplus": (torch.cat([spread(-100,100), spread(-1,1), powers(-40,2)]), lambda x: torch.logaddexp(x, torch.zeros((),dtype=x.dtype))),
- "log_sigmoid": (torch.cat([spread(-100,100), spread(-1,1), powers(-40,2)]), torch.nn.functional.logsigmoid),
- "sign": (powers(-40,38), torch.sign), "relu": (powers(-40,38), torch.relu), "round_even": (torch.cat([spread(-20,20,4001)*1, torch.arange(-50,51)/2, powers(-10,30)]), torch.round),
+ONE = {
+    "expm1": (8, torch.expm1, [WIDE, NEAR, torch.linspace(-100, 88.7, 4000)]),
+    "log1p": (4, torch.log1p, [WIDE.abs(), NEAR, torch.linspace(-1, -0.99, 2000)]),
+    "tanh": (4, torch.tanh, [WIDE, NEAR]),
+    "softplus": (4, lambda x: torch.logaddexp(x, torch.zeros_like(x)), [WIDE, NEAR, torch.linspace(-86, 86, 4000)]),
+    "log_sigmoid": (4, torch.nn.functional.logsigmoid, [WIDE, NEAR, torch.linspace(-86, 86, 4000)]),
+    "round_even": (0, torch.round, [WIDE, NEAR, torch.arange(-101, 102) / 2, torch.arange(-5, 6) + (1 << 23)]),
+    "sign": (0, torch.sign, [WIDE]),
+    "relu": (0, torch.relu, [WIDE]),
 }
-SPECIAL = torch.tensor([0.0,-0.0,math.inf,-math.inf,math.nan,1e-45,-1e-45,1e-38,3e38,-3e38,1.0,-1.0,2.0,-2.0,0.5,-0.5,1.5,2.5,-1.5, 3.0,-3.0])
+TWO = {
+    "atan2": (4, torch.atan2, pairs(torch.cat([randoms(4000, 0), WIDE]), torch.cat([randoms(4000, 1), WIDE.flip(0)]))),
+    "float_mod": (1, torch.remainder, quotients()),
+    "finite_or": (0, lambda x, y: torch.where(torch.isfinite(x), x, y), pairs(WIDE, WIDE.flip(0))),
+    "multiply": (1, torch.mul, pairs(WIDE, WIDE.flip(0))),
+    "power": (4, torch.pow, pairs(torch.logspace(-44, 38, 4000), randoms(4000, 0) * 3)),
+    "power near 1": (4, torch.pow, [1 + randoms(4000, 0) * 1e-3, randoms(4000, 1) * 1e4]),
+    "power of negatives": (4, torch.pow, [-randoms(4000, 0).abs() * 5, torch.round(randoms(4000, 1) * 10)]),
+    "logaddexp": (4, torch.logaddexp, pairs(randoms(4000, 0) * 10, randoms(4000, 1) * 10)),
+}
 
-@pytest.mark.parametrize("name", one)
-def test_one(module, name):
-    x, f = one[name]
+
+def units(found, exact, size):
+    """Errors in units of the last place of the exact value, or of a larger size; infinities and NaN must agree."""
+    rounded = exact.float()
+    finite = torch.isfinite(rounded)
+    assert torch.equal(found[~finite].nan_to_num(nan=7), rounded[~finite].nan_to_num(nan=7))
+    last = torch.floor(torch.log2(torch.maximum(exact.abs(), size))).clamp(min=-126) - 23
+    return torch.where(finite, (found.double() - exact).abs() / torch.exp2(last), 0.0)
+
+
+@pytest.mark.parametrize("name", ONE)
+def test_of_one_argument(module, name):
+    bound, exact, places = ONE[name]
+    x = torch.cat([*places, SPECIAL])
     found = call(module, name, x)
-    report(name, units(found, f(x.double())), x, found)
-    s = call(module, name, SPECIAL); e=f(SPECIAL.double())
-    for a,b,c in zip(SPECIAL.tolist(), s.tolist(), e.float().tolist()):
-        if not (b==c or (b!=b and c!=c)) : print("SPECIAL",name,a,b,c)
+    errors = units(found, exact(x.double()), torch.zeros(()).double())
+    worst = int(errors.argmax())
+    assert errors[worst] <= bound, (x[worst], found[worst], errors[worst])
 
-def test_atan2(module):
-    g=torch.Generator().manual_seed(0)
-    y,x=torch.randn(8000,generator=g),torch.randn(8000,generator=g)
-    y=torch.cat([y,powers(-38,38,4000)]);x=torch.cat([x,powers(-38,38,4000)[torch.randperm(4000,generator=g)]])
-    found=call(module,"atan2",y,x); report("atan2",units(found,torch.atan2(y.double(),x.double())),y,x,found)
-    y,x=(t.flatten() for t in torch.meshgrid(SPECIAL,SPECIAL,indexing="ij"))
-    s=call(module,"atan2",y,x);e=torch.atan2(y.double(),x.double())
-    for a,b,c,d in zip(y.tolist(),x.tolist(),s.tolist(),e.float().tolist()):
-        if not (abs(c-d)<1e-5 or (c!=c and d!=d)) : print("SPECIAL atan2",a,b,c,d)
 
-def test_power(module):
-    g=torch.Generator().manual_seed(0)
-    x=torch.cat([torch.logspace(-44,38,4000),torch.rand(4000,generator=g)*2, 1+torch.randn(4000,generator=g)*1e-3])
-    y=torch.cat([torch.randn(4000,generator=g)*3,torch.randn(4000,generator=g)*30, torch.randn(4000,generator=g)*1e4])
-    found=call(module,"power",x,y); report("power",units(found,torch.pow(x.double(),y.double())),x,y,found)
-    y=torch.round(torch.randn(4000,generator=g)*10); x=-torch.rand(4000,generator=g)*5
-    found=call(module,"power",x,y); report("power-",units(found,torch.pow(x.double(),y.double())),x,y,found)
-    y,x=(t.flatten() for t in torch.meshgrid(SPECIAL,SPECIAL,indexing="ij"))
-    s=call(module,"power",x,y);e=torch.pow(x.double(),y.double())
-    for a,b,c,d in zip(x.tolist(),y.tolist(),s.tolist(),e.float().tolist()):
-        if not (abs(c-d)<=1e-5*abs(d) or c==d or (c!=c and d!=d)) : print("SPECIAL power",a,b,c,d)
+@pytest.mark.parametrize("name", TWO)
+def test_of_two_arguments(module, name):
+    bound, exact, (x, y) = TWO[name]
+    found = call(module, name.split()[0], x, y)
+    size = torch.maximum(x.abs(), y.abs()).double() if name == "logaddexp" else torch.zeros(()).double()
+    errors = units(found, exact(x.double(), y.double()), size)
+    worst = int(errors.argmax())
+    assert errors[worst] <= bound, (x[worst], y[worst], found[worst], errors[worst])
 
-def test_logaddexp(module):
-    g=torch.Generator().manual_seed(0)
-    a=torch.randn(8000,generator=g)*10;b=torch.cat([torch.randn(4000,generator=g)*10,a[4000:]+torch.randn(4000,generator=g)])
-    f=call(module,"logaddexp",a,b); e=torch.logaddexp(a.double(),b.double()); report("logaddexp",units(f,e,torch.maximum(a.abs(),b.abs())),a,b,f)
-    y,x=(t.flatten() for t in torch.meshgrid(SPECIAL,SPECIAL,indexing="ij"))
-    s=call(module,"logaddexp",x,y);e=torch.logaddexp(x.double(),y.double())
-    for a,b,c,d in zip(x.tolist(),y.tolist(),s.tolist(),e.float().tolist()):
-        if not (abs(c-d)<=1e-5*abs(d) or c==d or (c!=c and d!=d)) : print("SPECIAL logaddexp",a,b,c,d)
 
-def test_float_mod(module):
-    g=torch.Generator().manual_seed(0)
-    a=torch.randn(8000,generator=g)*100;b=torch.randn(8000,generator=g)
-    a=torch.cat([a, torch.arange(-2000,2000)*0.1]); b=torch.cat([b, torch.full((2000,),0.1),torch.full((2000,),-0.3)])
-    f=call(module,"float_mod",a,b); e=torch.remainder(a.double(),b.double())
-    d=(f.double()-e).abs(); d=torch.minimum(d,(d-b.abs()).abs())
-    report("float_mod circle",units(e+d,e,a),a,b,f)
-    report("float_mod",units(f,e,a),a,b,f)
-    bad=(f!=0)&((f<0)!=(b<0)); print("UNITS wrong sign",int(bad.sum()), a[bad][:5],b[bad][:5],f[bad][:5], "beyond", int((f.abs()>=b.abs()).sum()))
-    y,x=(t.flatten() for t in torch.meshgrid(SPECIAL,SPECIAL,indexing="ij"))
-    s=call(module,"float_mod",x,y);e=torch.remainder(x.double(),y.double())
-    for a,b,c,d in zip(x.tolist(),y.tolist(),s.tolist(),e.float().tolist()):
-        if not (abs(c-d)<=1e-5*abs(d) or c==d or (c!=c and d!=d)) : print("SPECIAL mod",a,b,c,d)
+def test_logarithm_for_powers(module):
+    """To 49 bits, also of subnormal numbers."""
+    x = torch.cat([WIDE.abs(), torch.linspace(0.5, 2, 4001), torch.tensor([1 + 2.0**-23, 1 - 2.0**-24])])
+    found, exact = call(module, "log2_wide", x, dtype="float64"), torch.log2(x.double())
+    assert torch.all((found - exact).abs() <= 2.0**-49 * exact.abs())
 
-def test_log2(module):
-    x=torch.cat([torch.logspace(-44,38,8000),spread(0.5,2),1+torch.tensor([2.0**-23,-2.0**-24])])
-    f=call(module,"log2_wide",x,dtype="float64"); e=torch.log2(x.double())
-    d=((f-e).abs()/e.abs().clamp(min=1e-30)); i=int(torch.where(e==0,0,d).argmax()); print("UNITS log2 rel",float(d[i])*2**52, float(x[i]), "at one", float(f[e==0].abs().max()) if (e==0).any() else None)
-    print("SPECIAL", call(module,"finite_or",SPECIAL,torch.full_like(SPECIAL,7.0)))
+
+# --- integers: exact -------------------------------------------------------------------------------------------------
+
+WHOLE = [0, 1, -1, 2, -2, 3, -3, 7, -7, 63, 64, 65, 1000, -1000, (1 << 31) - 1, -(1 << 31)]
+LARGE = [(1 << 62) + 1, -(1 << 62), (1 << 63) - 1]
+
+
+def wrapped(value):
+    """As 64 bits hold it."""
+    return (value + (1 << 63)) % (1 << 64) - (1 << 63)
+
+
+EXACT = {
+    "floordiv": lambda a, b: a // b if b else 0,
+    "mod": lambda a, b: a % b if b else 0,
+    "shift_left": lambda a, b: wrapped(a << max(b, 0)) if b < 64 else 0,
+    "shift_right": lambda a, b: a >> min(max(b, 0), 63),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
+@pytest.mark.parametrize("name", EXACT)
+def test_of_integers(module, name, dtype):
+    """All signs and divisors of 0."""
+    values = WHOLE if dtype == torch.int32 else WHOLE + LARGE
+    x, y = (t.flatten() for t in torch.meshgrid(*[torch.tensor(values, dtype=dtype)] * 2, indexing="ij"))
+    found = call(module, name, x, y, dtype="int64")
+    wanted = [EXACT[name](a, b) for a, b in zip(x.tolist(), y.tolist())]
+    assert found.tolist() == wanted
