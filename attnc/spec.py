@@ -51,7 +51,8 @@ class Attention:
         self._caller: Caller | None = None
         self._result_type: Any = None
         self.key = f"{name}.{sha256(text.encode()).hexdigest()[:12]}"
-        KNOWN[self.key] = self
+        first = KNOWN.setdefault(self.key, self)
+        self._first = None if first is self else first  # it lives as long as any of its equals
         if "torch" in sys.modules:  # torch.compile may come before the first call
             _keep_out_of_graphs()
 

@@ -181,7 +181,9 @@ class NotOnGpu(TensorMistake):
     dtype: str
 
     def diagnostic(self) -> Diagnostic:
-        return self.of_it(f"is {self.dtype}, which kernels on GPUs do not compute with", f"use '{self.name}.cpu()'")
+        return self.of_it(
+            f"is {self.dtype}, which kernels on GPUs do not compute with", f"convert it: '{self.name}.float()'"
+        )
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,7 @@ ATTNC_INLINE v_double logaddexp(v_double a, v_double b) {
 }
 ATTNC_INLINE float relu(float x) { return x > 0 ? x : x != x ? x : 0.0f; }
 ATTNC_INLINE double relu(double x) { return x > 0 ? x : x != x ? x : 0.0; }
-ATTNC_INLINE v_float relu(v_float x) { return x < 0 ? x - x : x; }
-ATTNC_INLINE v_double relu(v_double x) { return x < 0 ? x - x : x; }
+ATTNC_INLINE v_float relu(v_float x) { return x < 0 ? v_float{} : x; }
+ATTNC_INLINE v_double relu(v_double x) { return x < 0 ? v_double{} : x; }
 
 }  // namespace attnc

@@ -99,6 +99,7 @@ def build_package(
             made["choices"][target][direction] = [_write_binary(folder, cell) for cell in cells]
             rows += [cell.row() for cell in cells]
     card = attention.card()
+    made["fixed"] = dict(wanted.widths)
     made["inputs"] = [[item.name, list(item.sizes)] for item in card.inputs]
     made["parameters"] = {p.name: p.default for p in card.parameters if p.default is not None}
     made["forward"]["results"] = [output.name for output in card.results]

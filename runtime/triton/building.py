@@ -33,6 +33,7 @@ _TYPES = {
     "uint8": "u8",
     "bool": "i1",
 }
+_MUCH = 128
 _NVIDIA = re.compile(
     r"\b(wgmma\.mma_async\.sync\.aligned\.m64n\d+k\d+|mma\.sync\.aligned\.m\d+n\d+k\d+|tcgen05\.mma\.cta_group::\d\.kind::\w+)"
 )
@@ -185,10 +186,17 @@ def search(
     precision: str = "ieee",
     is_even: bool = True,
 ) -> Iterator[tuple[Built, list[str]]]:
-    """Candidates compiled one after another, with their faults, up to the first that has none."""
+    """Candidates compiled one after another, with their faults, up to the first that has none. A tile that spills
+    much does so with fewer stages too, and is not tried with these."""
+    hopeless: set[tuple[int, int, int]] = set()
     for choice in candidates(shape_of(launch), architecture, precision):
+        tile = (choice.rows, choice.columns, choice.warps)
+        if tile in hopeless:
+            continue
         built = build(module, launch, dtypes, choice, architecture, is_even=is_even)
         faults = built.faults(architecture, launch.products, launch.operand)
         yield built, faults
         if not faults:
             return
+        if built.spilled > _MUCH:
+            hopeless.add(tile)

@@ -33,7 +33,7 @@ class Kernels:
             raise RuntimeError(f"these kernels were built by Triton {made['triton']}, not {triton.__version__}")
         if target not in made["targets"]:
             raise RuntimeError(f"no kernels for {target}: built were {', '.join(made['targets'])}")
-        self.inputs, self.parameters = made["inputs"], made["parameters"]
+        self.inputs, self.parameters, self.fixed = made["inputs"], made["parameters"], made["fixed"]
         self.manifest = made[direction]
         folder = made["widths"][target]
         module = import_module(f".{folder}.{direction}", __package__)
@@ -46,7 +46,12 @@ class Kernels:
         """Every result by name."""
         known = dict(parameters)
         for name, sizes in self.inputs:
+            if tensors[name].dim() != len(sizes):
+                raise ValueError(f"'{name}' must have {len(sizes)} dimensions")
             known |= {size: n for size, n in zip(sizes, tensors[name].shape) if isinstance(size, str)}
+        for name, size in self.fixed.items():
+            if known.get(name, size) != size:
+                raise ValueError(f"these kernels are for {name}={size}, not {known[name]}")
         blocks = [_blocks(launch, choice, known) for launch, choice, _ in self.steps]
         known["#splits"] = max([n for n, step in zip(blocks, self.steps) if step[0]["shares"]], default=1)
         device = next(iter(tensors.values())).device
@@ -154,6 +159,8 @@ def load(target: str | None = None) -> Callable[..., Any]:
             return (None, *(found.get("g_" + name) for name in names))
 
     def attention(*tensors: torch.Tensor, **parameters: Any) -> Any:
+        if len(tensors) != len(names):
+            raise ValueError(f"the tensors are {', '.join(names)}")
         for name, tensor in zip(names, tensors):
             wanted = forward.manifest["dtypes"].get(name, str(tensor.dtype)[6:])
             if str(tensor.dtype) != f"torch.{wanted}" or tensor.data_ptr() % 16:
