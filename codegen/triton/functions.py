@@ -147,7 +147,10 @@ def log2_wide(x):
     rest = ((bits & 0x7FFFFF) | 0x3F800000).to(tl.float32, bitcast=True)
     upper = rest > 1.41421356
     rest = tl.cast(tl.where(upper, rest * 0.5, rest), tl.float64)
-    s = (rest - 1.0) / (rest + 1.0)
+    below = rest + 1.0
+    inverse = tl.cast(1.0 / tl.cast(below, tl.float32), tl.float64)
+    inverse = inverse * (2.0 - below * inverse)  # a division in float64 is a call with a stack of its own
+    s = (rest - 1.0) * (inverse * (2.0 - below * inverse))
     z = s * s
     series = 1 / 9 + z * (1 / 11 + z * (1 / 13 + z * (1 / 15 + z * (1 / 17))))
     series = 1.0 + z * (1 / 3 + z * (1 / 5 + z * (1 / 7 + z * series)))
