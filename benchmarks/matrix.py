@@ -25,7 +25,7 @@ WIDTHS = (64, 96, 128, 192, 256)
 EXAMPLE_TARGETS = ("sm_90", "gfx942")
 EXAMPLE_WIDTHS = (64, 128)
 # sines and cosines of whole tiles take Triton minutes to compile, as do positions scattered to a table
-NOT_YET = ("rotary", "two_part", "shaw")
+NOT_YET = ("rotary", "two_part", "shaw", "t5_encoder", "t5_decoder")
 _LENGTH, _HEADS = 8192, 16
 
 Row = dict[str, Any]
