@@ -45,8 +45,9 @@ class ScopeStack(Generic[ScopeType]):
         self.scopes[-1].lines.append(text)
 
     def fresh(self, stem: str = "t") -> str:
+        """A name that nothing else has: no other kind of name ends in an underscore and digits."""
         self.counter += 1
-        return f"{stem}{self.counter}"
+        return f"{stem}_{self.counter}"
 
     @contextmanager
     def at_level(self, level: int) -> Iterator[None]:

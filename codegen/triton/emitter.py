@@ -108,7 +108,7 @@ class Emitter(ScopeStack[BlockScope]):
         scope.lines = []
 
     def _arange(self, size: int) -> str:
-        name = f"offsets_{size}"
+        name = f"offsets{size}"
         body = self.scopes[0]
         line = f"{name} = tl.arange(0, {size})"
         if line not in body.lines:

@@ -121,6 +121,50 @@ def logaddexp(a, b):
 
 
 @triton.jit
+def turned(x, quarters):
+    """The sine of x + quarters * pi / 2: a polynomial of what whole quarter turns leave, for angles to 2**24.
+
+    pi / 2 and the number of turns go in pieces of 12 bits, whose products are exact. tl.sin, good for all angles, needs
+    memory of its own for the largest, which every program would have to set aside.
+    """
+    turns = tl.floor(x * 0.63661977 + 0.5)
+    upper = tl.floor(turns * 0.000244140625 + 0.5) * 4096.0
+    lower = turns - upper
+    rest = (x - upper * 1.5703125) - lower * 1.5703125
+    rest = (rest - upper * 0.0004837512969970703) - lower * 0.0004837512969970703
+    rest = rest - turns * 7.549789955e-08
+    more = tl.floor(rest * 0.63661977 + 0.5)  # what rounding the number of turns missed
+    rest = tl.minimum(tl.maximum(rest - more * 1.57079633, -0.7854), 0.7854)
+    turns = turns + more + quarters
+    quarter = tl.cast(turns - 4.0 * tl.floor(turns * 0.25), tl.int32)
+    z = rest * rest
+    odd = rest + rest * z * (-1.6666654611e-1 + z * (8.3321608736e-3 + z * -1.9515295891e-4))
+    even = 1.0 - 0.5 * z + z * z * (4.166664568298827e-2 + z * (-1.388731625493765e-3 + z * 2.443315711809948e-5))
+    found = tl.where(quarter % 2 == 0, odd, even)
+    return tl.where((x - x) != 0, float("nan"), tl.where(quarter < 2, found, -found))
+
+
+@triton.jit
+def sin(x):
+    return turned(x, 0.0)
+
+
+@triton.jit
+def cos(x):
+    return turned(x, 1.0)
+
+
+@triton.jit
+def larger(a, b):
+    return tl.maximum(a, b, propagate_nan=tl.PropagateNan.ALL)
+
+
+@triton.jit
+def smaller(a, b):
+    return tl.minimum(a, b, propagate_nan=tl.PropagateNan.ALL)
+
+
+@triton.jit
 def atan2(y, x):
     """By a polynomial of the smaller over the larger side."""
     a, b = tl.abs(y), tl.abs(x)

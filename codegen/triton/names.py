@@ -1,9 +1,14 @@
-"""Names and constants in generated Triton, and the arguments that a kernel turns out to need."""
+"""Names and constants in generated Triton, and the arguments that a kernel turns out to need.
+
+Three kinds of names, told apart by their form, so that no spec can make two meet: arguments (`q_ptr`, `q_ptr_stride0`,
+`n_N`, `p_slope`) never end in an underscore and digits; what an emitter makes up always does (`exp_28`); the names of
+the statements (`sum0`, `first_row`) are neither.
+"""
 
 from __future__ import annotations
 
-import keyword
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -25,7 +30,7 @@ ELEMENTS = {
     "uint8": "tl.uint8",
     "bool": "tl.int1",
 }
-_TAKEN = frozenset({*keyword.kwlist, "tl", "triton", "range", "program", "rest", "block", "step"})
+_MADE_UP = re.compile(r"_\d+$|_stride\d+$")
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ class Names(CompiledFor):
     spelt: dict[str, str] = field(default_factory=dict)
 
     def tensor(self, tensor: Tensor) -> str:
-        name = self._spell("tensor " + tensor.name, tensor.name)
+        name = self._spell("tensor " + tensor.name, tensor.name, "_ptr")
         return self._use(Argument(name, "tensor", tensor.name))
 
     def stride(self, tensor: Tensor, dim: int, in_tile: bool = False) -> str:
@@ -76,7 +81,7 @@ class Names(CompiledFor):
             return "1"
         last = self.constant(tensor.sizes[-1])
         is_wide = last is not None and last % 16 == 0 and self.is_unit_last(tensor)
-        name = f"{self.tensor(tensor)}_stride{dim}"
+        name = f"{self.tensor(tensor).removesuffix('_ptr')}_stride{dim}"
         known = self.arguments.get(name)
         in_tile = in_tile or (known is not None and known.in_tile)
         kind = "wide" if is_wide else "long" if last is None and self.is_unit_last(tensor) else ""
@@ -84,7 +89,8 @@ class Names(CompiledFor):
         return name
 
     def size(self, name: str) -> str:
-        return self._use(Argument(self._spell("size " + name, "n_" + name.replace("#", "k_"), keep=True), "size", name))
+        spelt = self._spell("size " + name, "n_" + name.replace("#", "k_"), keep=True)
+        return self._use(Argument(spelt, "size", name))
 
     def parameter(self, name: str, type: str) -> str:
         spelt = self._spell("parameter " + name, "p_" + name)
@@ -98,14 +104,14 @@ class Names(CompiledFor):
         self.arguments.setdefault(argument.name, argument)
         return argument.name
 
-    def _spell(self, key: str, text: str, keep: bool = False) -> str:
+    def _spell(self, key: str, text: str, ending: str = "", keep: bool = False) -> str:
         if key not in self.spelt:
             base = text if keep and text.isidentifier() and text.isascii() else identifier(text)
             base = f"t_{base}" if not base or base[0].isdigit() else base
-            taken = set(self.spelt.values()) | _TAKEN
-            name, number = base, 2
-            while name in taken:
-                name, number = f"{base}_{number}", number + 1
+            taken, number = set(self.spelt.values()), 2
+            name = base + ending
+            while name in taken or _MADE_UP.search(name):
+                name, number = f"{base}_{number}{ending or 'th'}", number + 1
             self.spelt[key] = name
         return self.spelt[key]
 

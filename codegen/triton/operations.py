@@ -28,7 +28,7 @@ def _param(em: Emitter, node: Node) -> Value:
     assert not node.attribute.startswith("#"), f"no {node.attribute[1:]} here"
     name = em.names.parameter(node.attribute, node.type)
     kind = em.names.float if node.type == FLOAT else "tl.int64"
-    return em.define(Value(f"tl.cast({name}, {kind})", node.type, wide=True), name + "_")
+    return em.define(Value(f"tl.cast({name}, {kind})", node.type, wide=True), name)
 
 
 def _size(em: Emitter, node: Node) -> Value:
@@ -148,13 +148,11 @@ def _call(em: Emitter, op: str, texts: list[str]) -> str:
 
 _FLOAT_CALLS = {
     "log": "tl.log",
-    "sin": "tl.sin",
-    "cos": "tl.cos",
     "erf": "tl.erf",
     "abs": "tl.abs",
     "sigmoid": "tl.sigmoid",
-    "max": "tl.maximum",
-    "min": "tl.minimum",
+    "max": "larger",
+    "min": "smaller",
     "mod": "float_mod",
 }
 

@@ -142,7 +142,7 @@ class PassWriter:
                     value = em.define(
                         Value(f"tl.cast({value.text}, {ELEMENTS[wanted]})", FLOAT, value.dims, value.level)
                     )
-            name = local.name if len(self.parts(local.widths)) == 1 else f"{local.name}_{parts[-1].start}"
+            name = local.name if len(self.parts(local.widths)) == 1 else f"{local.name}_at{parts[-1].start}"
             dims = em.union(value.dims, tuple(a for a in local.widths))
             em.line(f"{name} = {em.full(value, dims) if dims else value.text}")
             self.operands[node, parts] = name
@@ -182,7 +182,7 @@ class PassWriter:
         """The name of an accumulator's block."""
         if len(self.parts(local.widths)) == 1:
             return local.name
-        return local.name + "".join(f"_{part.start}" for part in parts)
+        return local.name + "".join(f"_at{part.start}" for part in parts)
 
     def _start(self) -> None:
         em = self.em

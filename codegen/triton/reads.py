@@ -9,6 +9,7 @@ from attnc.ir import Axis, Node, Tensor
 from attnc.ir.node import BOOL, FLOAT, INT
 from attnc.planning.plan import Store
 
+from ..names import identifier
 from .emitter import Emitter, Value
 from .names import literal
 
@@ -47,7 +48,8 @@ def read_raw(em: Emitter, node: Node) -> Value:
             break
     place = locate(em, node.attribute, node.args)
     value = em.define(
-        Value(load(place, node.type), node.type, place.dims, place.level), em.names.tensor(node.attribute)
+        Value(load(place, node.type), node.type, place.dims, place.level),
+        identifier(node.attribute.name),
     )
     em.scopes[value.level].raw[node] = value
     return value

@@ -59,7 +59,7 @@ class SweepWriter:
             return text
         if (text, dtype) not in self.casts:
             value = Value(f"tl.cast({text}, {ELEMENTS[dtype]})", FLOAT, self.dims, self.em.depth)
-            self.casts[text, dtype] = self.em.define(value, tile.name + "_").text
+            self.casts[text, dtype] = self.em.define(value, tile.name).text
         return self.casts[text, dtype]
 
     def masked(self, node: Node, domain: Node | None, op: str, checks_rows: bool = False) -> str:

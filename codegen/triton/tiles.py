@@ -64,7 +64,10 @@ class TileWriter:
 
     def dtype_of(self, node: Node) -> str | None:
         inner = node.args[0] if node.kind == "at" else node
-        return self.em.names.dtype(inner.attribute) if inner.kind == "read" else None
+        if inner.kind != "read":
+            return None
+        dtype = self.em.names.dtype(inner.attribute)
+        return "float32" if dtype == "float64" and self.em.names.compute == "float" else dtype
 
     # --- loops -------------------------------------------------------------------------------------------------
 

@@ -81,7 +81,7 @@ def _tiles(shape: Shape, architecture: Architecture) -> Iterator[tuple[int, int,
         if shape.products <= 2 and wide <= 128:
             sizes.insert(0, (128, 32, 8))
     elif shape.products <= 2:
-        sizes = _FORWARD[64 if wide <= 64 else 128 if wide <= 128 else 256]
+        sizes = _FORWARD[64 if wide <= 64 else 96 if wide <= 96 else 128 if wide <= 128 else 256]
     elif shape.products == 3:
         sizes = _QUERIES[64 if wide <= 64 else 128 if wide <= 128 else 256]
     else:
@@ -94,7 +94,8 @@ def _tiles(shape: Shape, architecture: Architecture) -> Iterator[tuple[int, int,
 
 _FORWARD = {
     64: [(128, 128, 8), (128, 64, 4), (128, 64, 8), (64, 64, 4), (64, 64, 8), (128, 32, 8)],
-    128: [(128, 128, 8), (128, 64, 8), (128, 64, 4), (64, 64, 4), (128, 32, 8), (64, 64, 8), (64, 32, 4)],
+    96: [(128, 128, 8), (128, 64, 8), (128, 64, 4), (64, 64, 4), (128, 32, 8), (64, 64, 8), (64, 32, 4)],
+    128: [(128, 64, 8), (128, 64, 4), (64, 64, 4), (128, 32, 8), (64, 64, 8), (64, 32, 4)],
     256: [(128, 64, 8), (128, 32, 8), (64, 64, 8), (64, 32, 8), (64, 32, 4), (64, 16, 4)],
 }
 _QUERIES = {

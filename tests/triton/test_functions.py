@@ -68,6 +68,9 @@ WIDE = torch.cat([sign * torch.logspace(-44, 38, 2000) for sign in (1, -1)])
 NEAR = torch.cat([torch.linspace(-1, 1, 4001), torch.linspace(-20, 20, 4001)])
 
 
+ANGLES = torch.cat([torch.arange(-3000, 3000) * (math.pi / 4), torch.arange(0, 100_000, 7) * 0.83])
+
+
 def pairs(*parts):
     """Two arguments; and all pairs of special values."""
     grid = torch.meshgrid(SPECIAL, SPECIAL, indexing="ij")
@@ -94,6 +97,8 @@ ONE = {
     "round_even": (0, torch.round, [WIDE, NEAR, torch.arange(-101, 102) / 2, torch.arange(-5, 6) + (1 << 23)]),
     "sign": (0, torch.sign, [WIDE]),
     "relu": (0, torch.relu, [WIDE]),
+    "sin": (2, torch.sin, [WIDE[WIDE.abs() < 2**24], NEAR, ANGLES]),
+    "cos": (2, torch.cos, [WIDE[WIDE.abs() < 2**24], NEAR, ANGLES]),
 }
 TWO = {
     "atan2": (4, torch.atan2, pairs(torch.cat([randoms(4000, 0), WIDE]), torch.cat([randoms(4000, 1), WIDE.flip(0)]))),
@@ -103,6 +108,8 @@ TWO = {
     "power": (4, torch.pow, pairs(torch.logspace(-44, 38, 4000), randoms(4000, 0) * 3)),
     "power near 1": (4, torch.pow, [1 + randoms(4000, 0) * 1e-3, randoms(4000, 1) * 1e4]),
     "power of negatives": (4, torch.pow, [-randoms(4000, 0).abs() * 5, torch.round(randoms(4000, 1) * 10)]),
+    "larger": (0, torch.maximum, pairs(WIDE, WIDE.flip(0))),
+    "smaller": (0, torch.minimum, pairs(WIDE, WIDE.flip(0))),
     "logaddexp": (4, torch.logaddexp, pairs(randoms(4000, 0) * 10, randoms(4000, 1) * 10)),
 }
 
@@ -119,9 +126,10 @@ def units(found, exact, size):
 @pytest.mark.parametrize("name", ONE)
 def test_of_one_argument(module, name):
     bound, exact, places = ONE[name]
-    x = torch.cat([*places, SPECIAL])
+    x = torch.cat([*places, SPECIAL if name not in ("sin", "cos") else SPECIAL[SPECIAL.abs() != 3e38]])
     found = call(module, name, x)
-    errors = units(found, exact(x.double()), torch.zeros(()).double())
+    size = x.abs().double() * 1e-6 if name in ("sin", "cos") else torch.zeros(()).double()
+    errors = units(found, exact(x.double()), size)
     worst = int(errors.argmax())
     assert errors[worst] <= bound, (x[worst], found[worst], errors[worst])
 
