@@ -310,6 +310,29 @@ def _mod(a: Array, b: Array) -> Array:
     return torch.where(b == 0, torch.zeros_like(a), torch.remainder(a, safe))
 
 
+def _signed(value: int) -> int:
+    """The 64-bit integer with these bits."""
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def _shifted(a: Array, count: int) -> Array:
+    """The upper bits alone, whatever the sign."""
+    return torch.bitwise_right_shift(a, count) & ((1 << (64 - count)) - 1)
+
+
+def _hash(a: Array, b: Array) -> Array:
+    """The steps of SplitMix64 from a state that b moves (Steele, Lea and Flood, 2014); products wrap."""
+    z = a + (b + 1) * _signed(0x9E3779B97F4A7C15)
+    z = (z ^ _shifted(z, 30)) * _signed(0xBF58476D1CE4E5B9)
+    z = (z ^ _shifted(z, 27)) * _signed(0x94D049BB133111EB)
+    return z ^ _shifted(z, 31)
+
+
+def _unit(ev: Evaluator, x: Array) -> Array:
+    """Of 2**23 numbers with half a step to 0 and to 1, exact in every dtype that kernels compute in."""
+    return (_shifted(x, 41).to(ev.dtype) + 0.5) * 2.0**-23
+
+
 POINTWISE: dict[str, Callable[..., Array]] = {
     "exp": torch.exp,
     "expm1": torch.expm1,
@@ -341,6 +364,7 @@ POINTWISE: dict[str, Callable[..., Array]] = {
     "bit_xor": torch.bitwise_xor,
     "shift_left": torch.bitwise_left_shift,
     "shift_right": torch.bitwise_right_shift,
+    "hash": _hash,
     "less": torch.lt,
     "at_most": torch.le,
     "equal": torch.eq,
@@ -350,7 +374,7 @@ POINTWISE: dict[str, Callable[..., Array]] = {
     "and": _all,
     "or": _any,
 }
-_TYPED: dict[str, Callable[..., Array]] = {"to_float": lambda ev, x: x.to(ev.dtype)}
+_TYPED: dict[str, Callable[..., Array]] = {"to_float": lambda ev, x: x.to(ev.dtype), "unit": _unit}
 
 _RULES: dict[str, Callable[[Evaluator, Node], Any]] = {
     "const": _const,

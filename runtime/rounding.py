@@ -86,7 +86,7 @@ class Spread:
 
     def _own(self, node: Node, value: Array) -> Array:
         """What the operation itself adds: half a unit of its result, or of a larger number that it goes through."""
-        if node.op in ("where", "max", "min", "finite_or", "relu", "to_float", "abs"):
+        if node.op in ("where", "max", "min", "finite_or", "relu", "to_float", "abs", "unit"):
             return torch.zeros_like(value)
         size = value.abs()
         if node.is_sum:

@@ -320,8 +320,11 @@ def _uniform(expr: tree.Call, env: Environment) -> Value:
     if not given:
         raise MissingArgument(expr.function.span, "uniform", ("seed",), form).error()
     seed = integer(given["seed"].value, env, "the seed")
-    free = frozenset(axes) | seed.axes
-    return Value(env.scope.graph.opaque("uniform", (seed,), free, FLOAT, "'uniform'", axes))
+    graph = env.scope.graph
+    state = graph.map("hash", (graph.const(0), seed), INT)
+    for axis in axes:
+        state = graph.map("hash", (state, graph.index(axis)), INT)
+    return Value(graph.map("unit", (state,), FLOAT))
 
 
 def _solve(expr: tree.Call, env: Environment) -> Value:

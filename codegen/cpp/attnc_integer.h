@@ -55,6 +55,23 @@ ATTNC_INTEGER_EXTREME(vmax, >)
 ATTNC_INTEGER_EXTREME(vmin, <)
 #undef ATTNC_INTEGER_EXTREME
 
+// ---- random bits: the steps of SplitMix64 from a state that b moves, and the upper 23 bits of the result
+
+ATTNC_INLINE uint64_t splat_like(uint64_t, uint64_t x) { return x; }
+ATTNC_INLINE v_ulong splat_like(v_ulong, uint64_t x) { return (v_ulong)splat_ints<double>((int64_t)x); }
+template <class U> ATTNC_INLINE U mixed_bits(U a, U b) {
+  U z = a + (b + 1) * splat_like(a, 0x9E3779B97F4A7C15u);
+  z = (z ^ (z >> 30)) * splat_like(a, 0xBF58476D1CE4E5B9u);
+  z = (z ^ (z >> 27)) * splat_like(a, 0x94D049BB133111EBu);
+  return z ^ (z >> 31);
+}
+ATTNC_INLINE int64_t hash(int64_t a, int64_t b) { return (int64_t)mixed_bits((uint64_t)a, (uint64_t)b); }
+ATTNC_INLINE v_long hash(v_long a, v_long b) { return (v_long)mixed_bits((v_ulong)a, (v_ulong)b); }
+ATTNC_INLINE wide hash(wide a, wide b) { return wide{hash(a.lo, b.lo), hash(a.hi, b.hi)}; }
+ATTNC_INLINE int64_t upper_bits(int64_t x) { return (int64_t)((uint64_t)x >> 41); }
+ATTNC_INLINE v_long upper_bits(v_long x) { return (v_long)((v_ulong)x >> 41); }
+ATTNC_INLINE wide upper_bits(wide x) { return wide{upper_bits(x.lo), upper_bits(x.hi)}; }
+
 // ---- division rounding down and the remainder with the divisor's sign, as Python's // and %
 //
 // Dividing by zero gives 0 for both and never traps, so that a lane that is masked off anyway can hold anything;

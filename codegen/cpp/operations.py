@@ -123,6 +123,11 @@ def _map(em: Emitter, node: Node) -> Value:
         (arg,) = args
         text = f"to_float<T>({arg.text})" if lanes else f"T({arg.text})"
         return em.define(FLOAT, text, level, lanes)
+    if node.op == "unit":
+        (arg,) = args
+        bits = f"upper_bits({em.with_lanes(arg, True).text if lanes else arg.text})"
+        bits = f"to_float<T>({bits})" if lanes else f"T({bits})"
+        return em.define(FLOAT, f"(({bits} + T(0.5)) * T({2.0**-23!r}))", level, lanes)
     texts = [_float(em, arg, lanes) for arg in args]
     return em.define(FLOAT, _FLOAT_CALLS.get(node.op, _call(node.op))(texts), level, lanes)
 
@@ -258,6 +263,7 @@ _INTEGER_CALLS: dict[str, Callable[[list[str], bool], str]] = {
     "bit_xor": lambda t, lanes: f"({t[0]} ^ {t[1]})",
     "shift_left": lambda t, lanes: f"shift_left({t[0]}, {t[1]})",
     "shift_right": lambda t, lanes: f"shift_right({t[0]}, {t[1]})",
+    "hash": lambda t, lanes: f"hash({t[0]}, {t[1]})",
 }
 
 

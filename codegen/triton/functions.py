@@ -41,6 +41,21 @@ def shift_right(a, b):
 
 
 @triton.jit
+def hash(a, b):
+    """The steps of SplitMix64 from a state that b moves."""
+    z = tl.cast(a, tl.uint64) + (tl.cast(tl.cast(b, tl.int64), tl.uint64) + 1) * 0x9E3779B97F4A7C15
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB
+    return tl.cast(z ^ (z >> 31), tl.int64)
+
+
+@triton.jit
+def unit(x):
+    """The upper 23 bits as a number within (0, 1)."""
+    return (tl.cast(tl.cast(x, tl.uint64) >> 41, tl.float32) + 0.5) * 1.1920928955078125e-07
+
+
+@triton.jit
 def float_mod(a, b):
     """With the sign of b; in float64, where the quotient of two float32 does not round to the next whole number."""
     whole = tl.cast(a, tl.float64)

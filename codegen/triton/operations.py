@@ -339,6 +339,7 @@ _INTEGER_CALLS: dict[str, Callable[[list[str]], str]] = {
     "bit_xor": lambda t: f"({t[0]} ^ {t[1]})",
     "shift_left": lambda t: f"shift_left({t[0]}, {t[1]})",
     "shift_right": lambda t: f"shift_right({t[0]}, {t[1]})",
+    "hash": lambda t: f"hash({t[0]}, {t[1]})",
 }
 
 
