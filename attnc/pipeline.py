@@ -17,12 +17,13 @@ from attnc.codegen.statements import Program
 from attnc.codegen.triton.program import TritonSource, write_module
 
 from .analysis.given_shifts import give_shifts
-from .analysis.groups import lift_groups
+from .analysis.groups import find_groups, lift_groups
 from .analysis.joins import join_sums
 from .analysis.saves import Saved, choose_saves
 from .analysis.shifts import prove_shifts
 from .analysis.splits import split_sums
 from .analysis.support import NotLowered, first_unsupported
+from .derivatives.programs import gradient_meaning, tangent_meaning
 from .derivatives.vjp import Seed, vjp
 from .diagnostics import AttnError
 from .ir import Axis, Node, Tensor
@@ -45,10 +46,14 @@ class Output:
 
 @dataclass
 class Derivation:
-    """What is derived from one attention, each part when it is first asked for. `text` is the spec, for readers."""
+    """What is derived from one attention, each part when it is first asked for. `text` is the spec, for readers.
+
+    The sums of a derivative were checked where the spec was.
+    """
 
     meaning: Meaning
     text: str = ""
+    is_derivative: bool = False
     _gradients: dict[tuple[str, ...], Gradient] = field(default_factory=dict)
 
     @cached_property
@@ -64,6 +69,9 @@ class Derivation:
     def _unsupported_sum(self) -> NotLowered | None:
         from .analysis.support import first_length_contraction
 
+        if self.is_derivative:
+            return None
+
         found = (first_length_contraction(root, self.roles) for root in self.meaning.roots)
         return next((one for one in found if one is not None), None)
 
@@ -75,7 +83,7 @@ class Derivation:
         graph = self.meaning.graph
         out: dict[str, tuple[Node, tuple[Axis, ...]]] = {}
         for result in self.meaning.results:
-            lifted = lift_groups(graph, result.node)
+            lifted = lift_groups(graph, find_groups(graph, result.node, self.roles))
             proved = give_shifts(graph, prove_shifts(graph, lifted), self.roles)
             out[result.name] = (split_sums(graph, proved, self.roles), result.axes)
         return out
@@ -102,7 +110,7 @@ class Derivation:
         tensors = [declared.tensor for declared in self.meaning.inputs if declared.name in wanted]
         found = vjp(graph, seeds, tensors, self.roles)
         parts = [(tensor, part) for tensor in tensors for part in found[tensor]]
-        nodes = [lift_groups(graph, part.node) for _, part in parts]
+        nodes = [lift_groups(graph, find_groups(graph, part.node, self.roles)) for _, part in parts]
         saves = choose_saves(graph, nodes, forward, frozenset(cotangents.values()), self.roles)
         targets = [
             Target(Tensor("g_" + tensor.name, tensor.sizes, FLOAT, "result"), part.axes, node)
@@ -110,6 +118,11 @@ class Derivation:
         ]
         missing = tuple(tensor.name for tensor in tensors if not found[tensor])
         return Gradient(tuple(targets), tuple(saves.kept), missing, tuple(cotangents.values()))
+
+    def derivative(self, kind: str, inputs: Sequence[str]) -> Meaning:
+        """What the gradient or the tangent in these inputs means, an attention of its own."""
+        make = {"gradient": gradient_meaning, "tangent": tangent_meaning}[kind]
+        return make(self.meaning, self.forward, self.roles, inputs)
 
     # --- what kernels fill -------------------------------------------------------------------------------------
 

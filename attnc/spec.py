@@ -50,6 +50,7 @@ class Attention:
         self._cards: dict[Statics, Card] = {}
         self._caller: Caller | None = None
         self._result_type: Any = None
+        self._derived: dict[tuple[str, tuple[str, ...]], Derived] = {}
         self.key = f"{name}.{sha256(text.encode()).hexdigest()[:12]}"
         first = KNOWN.setdefault(self.key, self)
         self._first = None if first is self else first  # it lives as long as any of its equals
@@ -84,8 +85,27 @@ class Attention:
     def derivation(self, statics: Statics = ()) -> Derivation:
         """What the compiler derives, for given bool and mode parameters (defaults otherwise)."""
         if statics not in self._derivations:
-            self._derivations[statics] = Derivation(lower(self.tree, self.definitions, dict(statics)), self.text)
+            self._derivations[statics] = self._derive(statics)
         return self._derivations[statics]
+
+    def _derive(self, statics: Statics) -> Derivation:
+        return Derivation(lower(self.tree, self.definitions, dict(statics)), self.text)
+
+    def gradient(self, wanted: tuple[str, ...]) -> Derived:
+        """The gradient of these inputs as an attention: it takes the inputs, then a cotangent `d_…` for each floating
+        result, and gives `g_…` for each of these inputs that the results depend on."""
+        return self._derived_as("gradient", wanted)
+
+    def tangent(self, moving: tuple[str, ...]) -> Derived:
+        """How the results move with these inputs, as an attention: it takes the inputs, then a tangent `t_…` for each
+        of these that the results depend on, and gives a tangent for each such result under its name."""
+        return self._derived_as("tangent", moving)
+
+    def _derived_as(self, kind: str, inputs: tuple[str, ...]) -> Derived:
+        key = (kind, inputs)
+        if key not in self._derived:
+            self._derived[key] = Derived(self, kind, inputs)
+        return self._derived[key]
 
     def card(self, statics: Statics = ()) -> Card:
         """Inputs, parameters and results as plain data; from the cache where it was made before."""
@@ -176,6 +196,35 @@ class Attention:
 
     def __reduce__(self) -> tuple[Any, tuple[str, str]]:
         return Attention, (self.name, self.text)
+
+
+class Derived(Attention):
+    """The gradient or the tangent of an attention, itself an attention: differentiable in the same way."""
+
+    def __init__(self, base: Attention, kind: str, inputs: tuple[str, ...]) -> None:
+        self.base = base
+        self.kind = kind
+        self.inputs = inputs
+        super().__init__(f"{kind} of {base.name}", f"{base.text}\n# {kind} in {', '.join(inputs)}\n")
+
+    @cached_property
+    def file(self) -> File:
+        return self.base.file
+
+    @cached_property
+    def tree(self) -> AttentionTree:
+        return self.base.tree
+
+    def _derive(self, statics: Statics) -> Derivation:
+        below = self.base.derivation(statics)
+        return Derivation(below.derivative(self.kind, self.inputs), self.text, is_derivative=True)
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        return _derived_again, (self.base, self.kind, self.inputs)
+
+
+def _derived_again(base: Attention, kind: str, inputs: tuple[str, ...]) -> Derived:
+    return base._derived_as(kind, inputs)
 
 
 @cache

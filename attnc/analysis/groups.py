@@ -5,8 +5,56 @@
 
 from __future__ import annotations
 
-from ..ir import Graph, Node
+from ..ir import Axis, Graph, Node
+from ..ir.logic import conjuncts
 from ..ir.rewrite import Rewriter, rebuild
+from ..ir.roles import OUTER, Roles
+
+
+def group_of(condition: Node, roles: Roles) -> tuple[Axis, Axis, Node] | None:
+    """(head, group, heads in a group) of the condition `head // n == group`."""
+    if condition.kind != "map" or condition.op != "equal_zero" or not condition.args[0].is_sum:
+        return None
+    form = condition.args[0]
+    coefficients, constant = form.attribute
+    if constant or len(form.args) != 2 or sorted(coefficients) != [-1, 1]:
+        return None
+    index = next((t for t in form.args if t.kind == "index"), None)
+    quotient = next((t for t in form.args if t.kind == "map" and t.op == "floordiv"), None)
+    if index is None or quotient is None or quotient.args[0].kind != "index" or quotient.args[1].axes:
+        return None
+    head = quotient.args[0].attribute
+    return (head, index.attribute, quotient.args[1]) if roles.of(head) == OUTER else None
+
+
+def find_groups(graph: Graph, root: Node, roles: Roles) -> Node:
+    """`sum[g: h // n == g](f)` becomes f at g = h // n: so the derivative of a sum over a group's heads is a read."""
+
+    def visit(node: Node) -> Node:
+        if node.kind != "reduce" or node.op != "sum":
+            return node
+        for condition in conjuncts(node.domain):
+            found = group_of(condition, roles)
+            if found is not None and found[1] in node.attribute and found[0] not in node.attribute:
+                head, group, count = found
+                position = graph.map("floordiv", (graph.index(head), count), "int")
+                rest = [c for c in conjuncts(node.domain) if c is not condition]
+                body, domain = (_at_group(graph, arg, head, group, position) for arg in (node.body, graph.all(*rest)))
+                return graph.reduce("sum", tuple(a for a in node.attribute if a is not group), body, domain)
+        return node
+
+    return Rewriter(graph, visit=visit)(root)
+
+
+def _at_group(graph: Graph, node: Node, head: Axis, group: Axis, position: Node) -> Node:
+    """A value at a group, read there wherever it does not depend on the head as well."""
+    if group not in node.axes:
+        return node
+    if node.kind == "index":
+        return position
+    if head not in node.axes:
+        return graph.at(node, (group,), (position,))
+    return rebuild(graph, node, tuple(_at_group(graph, arg, head, group, position) for arg in node.args))
 
 
 def lift_groups(graph: Graph, root: Node) -> Node:

@@ -59,6 +59,11 @@ class PassBuilder:
                     found[item[0]] = (item[1], item[2])
         return found
 
+    def _is_looped(self, condition: Node) -> bool:
+        """Whether it only says which heads are gone through."""
+        item = group_of(condition, self.roles)
+        return item is not None and item[0] in self.heads
+
     def _grid(self) -> tuple[Axis, ...]:
         """Outer and further length axes that run in parallel: those that all row, loop and pair results keep."""
         tiles = {self.row, self.loop}
@@ -132,7 +137,7 @@ class PassBuilder:
         node = graph.reduce_as_is(member.op, member.attribute, body, domain)
         scattered_to = scattered(node, self.roles)
         gone = {condition for _, condition in scattered_to}
-        domain = graph.all(*(c for c in conjuncts(domain) if c not in gone and group_of(c, self.roles) is None))
+        domain = graph.all(*(c for c in conjuncts(domain) if c not in gone and not self._is_looped(c)))
         positions = tuple((axis, position_of(graph, axis, condition)) for axis, condition in scattered_to)
         widths = self._widths(node, positions)
         home = FREE if positions else self._home(node)

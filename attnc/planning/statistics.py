@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ..analysis.groups import group_of
 from ..ir import Axis, Graph, Node
 from ..ir.logic import conjuncts
 from ..ir.node import reachable
@@ -113,22 +114,6 @@ def _equation(condition: Node, statistic: Node, bound: frozenset[Axis]) -> tuple
         if axis in statistic.axes and not used and moving:
             return axis, condition
     return None
-
-
-def group_of(condition: Node, roles: Roles) -> tuple[Axis, Axis, Node] | None:
-    """(head, group, heads in a group) of the condition `head // n == group`."""
-    if condition.kind != "map" or condition.op != "equal_zero" or not condition.args[0].is_sum:
-        return None
-    form = condition.args[0]
-    coefficients, constant = form.attribute
-    if constant or len(form.args) != 2 or sorted(coefficients) != [-1, 1]:
-        return None
-    index = next((t for t in form.args if t.kind == "index"), None)
-    quotient = next((t for t in form.args if t.kind == "map" and t.op == "floordiv"), None)
-    if index is None or quotient is None or quotient.args[0].kind != "index" or quotient.args[1].axes:
-        return None
-    head = quotient.args[0].attribute
-    return (head, index.attribute, quotient.args[1]) if roles.of(head) == OUTER else None
 
 
 def position_of(graph: Graph, axis: Axis, condition: Node) -> Node:
