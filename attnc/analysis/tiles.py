@@ -45,9 +45,12 @@ def corners(graph: Graph) -> Corners:
     return Corners(*(graph.param(name, INT) for name in ("#first_row", "#last_row", "#first", "#last")))
 
 
-def classify(graph: Graph, domain: Node, row: Axis | None, loop: Axis) -> TileClasses:
-    """Tile classes of a domain for a pass whose tiles are blocks of `row` by blocks of `loop`."""
-    analysis = _Analysis(graph, row, loop)
+def classify(
+    graph: Graph, domain: Node, row: Axis | None, loop: Axis, widths: frozenset[Axis] = frozenset()
+) -> TileClasses:
+    """Tile classes of a domain for a pass whose tiles are blocks of `row` by blocks of `loop`, and hold all of
+    `widths`."""
+    analysis = _Analysis(graph, row, loop, widths)
     may, must = analysis.decide(domain)
     low, high = analysis.hull(domain)
     inner = analysis.inner(domain)
@@ -55,13 +58,14 @@ def classify(graph: Graph, domain: Node, row: Axis | None, loop: Axis) -> TileCl
 
 
 class _Analysis:
-    def __init__(self, graph: Graph, row: Axis | None, loop: Axis) -> None:
+    def __init__(self, graph: Graph, row: Axis | None, loop: Axis, widths: frozenset[Axis]) -> None:
         self.graph = graph
         self.row = row
         self.loop = loop
         self.corners = corners(graph)
         self.unknown: list[Node] = []
-        self.moving = frozenset(axis for axis in (row, loop) if axis is not None)
+        self.widths = widths
+        self.moving = widths | frozenset(axis for axis in (row, loop) if axis is not None)
 
     # --- three-valued conditions -------------------------------------------------------------------------------
 
@@ -100,6 +104,8 @@ class _Analysis:
         if not node.axes & self.moving:
             return node, node
         if node.kind == "index":
+            if node.attribute in self.widths:
+                return self.graph.const(0), self.graph.sub(node.attribute.size, self.graph.const(1))
             c = self.corners
             return (c.first_row, c.last_row) if node.attribute is self.row else (c.first, c.last)
         if node.kind != "map":

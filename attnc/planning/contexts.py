@@ -12,7 +12,7 @@ from ..ir import Graph, Node
 from ..ir.logic import conjuncts
 from ..ir.node import FLOAT, reachable, walk
 from ..ir.rewrite import Rewriter
-from ..ir.roles import LENGTH, Roles
+from ..ir.roles import LENGTH, WIDTH, Roles
 from .statistics import is_statistic, scattered_axes
 
 Conditions = frozenset[Node]
@@ -58,7 +58,7 @@ def _below(node: Node, place: int, here: Conditions) -> Conditions:
 
 
 def _is_told_by_tiles(condition: Node, roles: Roles) -> bool:
-    """Of integers alone, none of them read at a position."""
-    return all(
+    """Of integers alone, none of them read at a position or along features, which every tile has all of."""
+    return not roles.axes(condition.axes, WIDTH) and all(
         node.type != FLOAT and (node.kind != "read" or not roles.axes(node.axes, LENGTH)) for node in walk(condition)
     )

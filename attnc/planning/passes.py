@@ -195,7 +195,8 @@ class PassBuilder:
 
     def _classes(self, domains: list[Node]) -> TileClasses:
         graph = self.graph
-        parts = [classify(graph, domain, self.row, self.loop) for domain in dict.fromkeys(domains)]
+        widths = frozenset(axis for domain in domains for axis in domain.axes if self.roles.of(axis) == WIDTH)
+        parts = [classify(graph, domain, self.row, self.loop, widths) for domain in dict.fromkeys(domains)]
         first = parts[0]
         if len(parts) == 1:
             return first

@@ -24,11 +24,16 @@ class Shape:
 
 
 def separate_widths(graph: Graph, root: Node, roles: Roles) -> Node:
-    """A sum over widths and longer axes at once becomes a sum of inner sums, so that contractions are seen."""
+    """A sum over widths and longer axes at once becomes a sum of inner sums, so that contractions are seen; conditions
+    on the features that a sum keeps stand outside of it, where a tile holds all features."""
 
     def visit(node: Node) -> Node:
         if node.kind != "reduce" or node.op not in ("sum", "prod"):
             return node
+        outside = [c for c in conjuncts(node.domain) if _is_of_widths(c, roles) and not c.axes & set(node.attribute)]
+        if outside and node.op == "sum" and is_statistic(node, roles):
+            rest = graph.all(*(c for c in conjuncts(node.domain) if c not in outside))
+            return graph.guard(graph.all(*outside), visit(graph.reduce("sum", node.attribute, node.body, rest)))
         widths = tuple(axis for axis in node.attribute if roles.of(axis) == WIDTH)
         if not widths or len(widths) == len(node.attribute):
             return node
@@ -39,6 +44,10 @@ def separate_widths(graph: Graph, root: Node, roles: Roles) -> Node:
         return graph.reduce(node.op, longer, inner, graph.all(*outside))
 
     return Rewriter(graph, visit=visit)(root)
+
+
+def _is_of_widths(condition: Node, roles: Roles) -> bool:
+    return bool(condition.axes) and all(roles.of(axis) == WIDTH for axis in condition.axes)
 
 
 def statistics_of(roots: Iterable[Node], roles: Roles) -> list[Node]:
