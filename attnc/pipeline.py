@@ -27,7 +27,7 @@ from .derivatives.programs import gradient_meaning, tangent_meaning
 from .derivatives.vjp import Seed, vjp
 from .diagnostics import AttnError
 from .ir import Axis, Node, Tensor
-from .ir.node import FLOAT
+from .ir.node import COTANGENT, FLOAT, GRADIENT
 from .ir.roles import LENGTH, WIDTH, Roles, find_roles
 from .lowering import Meaning, Result
 from .planning.plan import Plan
@@ -93,7 +93,7 @@ class Derivation:
         return [result for result in self.meaning.results if result.node.type == FLOAT]
 
     def cotangent(self, result: Result) -> Tensor:
-        return Tensor("d_" + result.name, tuple(axis.size for axis in result.axes), FLOAT, "cotangent")
+        return Tensor(COTANGENT + result.name, tuple(axis.size for axis in result.axes), FLOAT, "cotangent")
 
     def gradient(self, wanted: Sequence[str]) -> Gradient:
         """Gradients of these inputs."""
@@ -113,7 +113,7 @@ class Derivation:
         nodes = [lift_groups(graph, find_groups(graph, part.node, self.roles)) for _, part in parts]
         saves = choose_saves(graph, nodes, forward, frozenset(cotangents.values()), self.roles)
         targets = [
-            Target(Tensor("g_" + tensor.name, tensor.sizes, FLOAT, "result"), part.axes, node)
+            Target(Tensor(GRADIENT + tensor.name, tensor.sizes, FLOAT, "result"), part.axes, node)
             for (tensor, part), node in zip(parts, (join_sums(graph, node, self.roles) for node in saves.gradients))
         ]
         missing = tuple(tensor.name for tensor in tensors if not found[tensor])

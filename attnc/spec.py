@@ -92,13 +92,13 @@ class Attention:
         return Derivation(lower(self.tree, self.definitions, dict(statics)), self.text)
 
     def gradient(self, wanted: tuple[str, ...]) -> Derived:
-        """The gradient of these inputs as an attention: it takes the inputs, then a cotangent `d_…` for each floating
-        result, and gives `g_…` for each of these inputs that the results depend on."""
+        """The gradient of these inputs as an attention: it takes the inputs, then a cotangent for each floating result,
+        and gives a gradient for each of these inputs that the results depend on."""
         return self._derived_as("gradient", wanted)
 
     def tangent(self, moving: tuple[str, ...]) -> Derived:
-        """How the results move with these inputs, as an attention: it takes the inputs, then a tangent `t_…` for each
-        of these that the results depend on, and gives a tangent for each such result under its name."""
+        """How the results move with these inputs, as an attention: it takes the inputs, then a tangent for each of
+        these, and gives a tangent for each floating result that moves, under its name."""
         return self._derived_as("tangent", moving)
 
     def _derived_as(self, kind: str, inputs: tuple[str, ...]) -> Derived:

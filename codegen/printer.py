@@ -45,7 +45,7 @@ def _nest(stage: RunNest) -> list[str]:
     lines = ["point by point"]
     for store in stage.stores:
         axes = ", ".join(axis.name for axis in store.axes)
-        lines.append(f"  store {store.tensor.name}[{axes}] {'+=' if store.adds else '='} {expression(store.node)}")
+        lines.append(f"  store {store.tensor.label}[{axes}] {'+=' if store.adds else '='} {expression(store.node)}")
     return lines
 
 
@@ -74,7 +74,7 @@ def _pass(stage: RunPass) -> list[str]:
     for store in stage.epilogue:
         axes = ", ".join(axis.name for axis in store.axes)
         lines.append(
-            f"  store {store.tensor.name}[{axes}] {'+=' if store.adds else '='} {expression(store.node, names)}"
+            f"  store {store.tensor.label}[{axes}] {'+=' if store.adds else '='} {expression(store.node, names)}"
         )
     return lines
 
@@ -114,5 +114,5 @@ def _sweep(statement: Sweep, names: dict[Node, str]) -> list[str]:
         target = collect.local.name if collect.local is not None else collect.storage.name if collect.storage else ""
         lines.append(f"  {target} {collect.op}= {expression(collect.value, names)}")
     for store in statement.stores:
-        lines.append(f"  store {store.tensor.name} = {expression(store.node, names)}")
+        lines.append(f"  store {store.tensor.label} = {expression(store.node, names)}")
     return lines

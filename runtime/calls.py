@@ -72,7 +72,9 @@ class Prepared:
         return filled
 
     def _no_memory(self) -> OutOfMemory:
-        return OutOfMemory(self.attention, tuple(f"{fill.name}{list(fill.shape)}" for fill in self.fills))
+        return OutOfMemory(
+            self.attention, tuple(f"{fill.name.replace(' ', '_')}{list(fill.shape)}" for fill in self.fills)
+        )
 
 
 AnyPrepared = Union[Prepared, "TritonPrepared"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from attnc.card import Card
+from attnc.ir.node import COTANGENT
 from attnc.pipeline import Derivation
 
 from .deriving import alone
@@ -111,7 +112,7 @@ def dense_gradients(
     forward = Evaluator(base.sizes, base.parameters, base.tensors, summed(base.dtype))
     known = dict(base.tensors)
     for output, cotangent in zip(card.results, cotangents):
-        known["d_" + output.name] = cotangent
+        known[COTANGENT + output.name] = cotangent
     for saved in gradient.kept:
         known[saved.tensor.name] = forward.result(saved.node, saved.axes)
     evaluator = Evaluator(base.sizes, base.parameters, known, summed(base.dtype))

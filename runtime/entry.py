@@ -18,7 +18,7 @@ from .dense import dense_call
 from .machines import machine_for
 from .requirements import check_requirements
 from .signature import arrange, check_tensors
-from .transforms import check_transforms, is_mapped
+from .transforms import check_transforms
 
 if TYPE_CHECKING:
     from attnc.card import Card
@@ -41,11 +41,7 @@ def make_entry(attention: Attention) -> Entry:
             card, tensors, parameters = default, args, plain
         else:
             card, tensors, parameters = _arrange(attention, args, kwargs)
-        if is_mapped():
-            from .operators import call_as_operation
-
-            return call_as_operation(attention, args, kwargs)
-        check_transforms(attention.name, tensors)
+        check_transforms(attention.name)
         device = tensors[0].device.type if tensors and isinstance(tensors[0], torch.Tensor) else "cpu"
         if torch.is_autocast_enabled(device):
             tensors = _autocast(tensors, main, device)
@@ -53,7 +49,7 @@ def make_entry(attention: Attention) -> Entry:
             check_tensors(card, tensors)
             check_requirements(attention, card, tensors, parameters)
         try:
-            found = apply(caller.situation(card, tensors, parameters), tensors)
+            found = apply(attention, card, parameters, tensors)
         except AttnError as error:
             if error.code != "no-compiler" or not allowance.reference_is_allowed():
                 raise

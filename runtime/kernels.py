@@ -18,6 +18,7 @@ import attnc
 from attnc.card import OutputCard
 from attnc.codegen.names import Layout
 from attnc.ir.host import Encoded, encode
+from attnc.ir.node import COTANGENT
 from attnc.pipeline import Derivation, Output
 from attnc.planning.plan import Plan
 from attnc.planning.printer import print_plan
@@ -203,7 +204,7 @@ def _layouts(
         saved = dtype_of(results[item.result]) if item.result is not None else wide
         layouts.setdefault(item.name, Layout(saved, True))
     for name, output in results.items():
-        layouts.setdefault("d_" + name, Layout(dtype_of(output), True))
+        layouts.setdefault(COTANGENT + name, Layout(dtype_of(output), True))
     for item in kept:
         if item.result is None and item.name not in {o.tensor.name for o in outputs}:
             layouts[item.name] = Layout(_kept_dtype(derivation, request, item.name, wide), True)

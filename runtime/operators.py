@@ -19,10 +19,12 @@ from attnc.card import Card, OutputCard
 from attnc.diagnostics import Diagnostic
 from attnc.ir.evaluation import evaluate
 from attnc.ir.host import encode
+from attnc.ir.node import COTANGENT, GRADIENT
 from attnc.pipeline import Derivation
 from attnc.spec import KNOWN
 
-from .calls import Caller, Situation, _fill_dtype
+from .autograd import caller_of
+from .calls import Situation, _fill_dtype
 from .dtypes import promoted
 from .mistakes import CallMistake, ForwardMode, SecondOrder
 from .requirements import check_requirements
@@ -111,7 +113,7 @@ def _situation(
         raise ForwardMode(attention.name).error()
     if card.has_open_requirements:
         check_requirements(attention, card, tensors, values)
-    return card, _caller(attention).situation(card, tuple(tensors), values, tuple(needs))
+    return card, caller_of(attention).situation(card, tuple(tensors), values, tuple(needs))
 
 
 def _values(attention: Attention, parameters: str, ints: Sequence[int]) -> Parameters:
@@ -122,15 +124,6 @@ def _values(attention: Attention, parameters: str, ints: Sequence[int]) -> Param
 def _card(attention: Attention, parameters: Parameters) -> Card:
     statics = attention.card().statics
     return attention.card(tuple((p.name, parameters[p.name]) for p in statics)) if statics else attention.card()
-
-
-def _caller(attention: Attention) -> Caller:
-    from .entry import make_entry
-
-    if attention._caller is None:
-        attention.__dict__["_call"] = make_entry(attention)
-    assert attention._caller is not None
-    return attention._caller
 
 
 @torch.library.custom_op("attnc::forward", mutates_args=())
@@ -165,11 +158,11 @@ def backward(
     for item in situation.forward.kernel.kept:
         available[item.name] = results[item.result] if item.result is not None else next(own)
     floating = [output.name for output, value in zip(card.results, found) if value.is_floating_point()]
-    available |= {"d_" + name: _plain(cotangent) for name, cotangent in zip(floating, cotangents)}
+    available |= {COTANGENT + name: _plain(cotangent) for name, cotangent in zip(floating, cotangents)}
     prepared = situation.backward(available)
     filled = prepared.run(available)
     wanted = [name for name, need in zip(situation.names, needs) if need]
-    return [filled["g_" + n] if "g_" + n in filled else _zeros(available[n]) for n in wanted]
+    return [filled[GRADIENT + n] if GRADIENT + n in filled else _zeros(available[n]) for n in wanted]
 
 
 def _zeros(tensor: torch.Tensor) -> torch.Tensor:

@@ -57,7 +57,7 @@ def _gradient(attention: Attention, backward: bool, dtype: str, width: int) -> s
     from attnc.ir.printer import print_graph
 
     targets = attention.derivation().gradient(wanted(attention.derivation())).targets
-    return print_graph({f"{t.tensor.name} [{', '.join(a.name for a in t.axes)}]": t.node for t in targets})
+    return print_graph({f"{t.tensor.label} [{', '.join(a.name for a in t.axes)}]": t.node for t in targets})
 
 
 def _answers(attention: Attention, backward: bool, dtype: str, width: int) -> str:

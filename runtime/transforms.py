@@ -56,9 +56,10 @@ def check_mapped(attention: str, tensors: Sequence[Any] = ()) -> None:
         raise ForwardMode(attention).error()
 
 
-def check_transforms(attention: str, tensors: Sequence[Any]) -> None:
-    """AttnError inside torch.func's transforms, forward-mode differentiation, torch.jit.trace and make_fx."""
-    check_mapped(attention, tensors)
+def check_transforms(attention: str) -> None:
+    """AttnError inside torch.func.functionalize, torch.jit.trace and make_fx."""
+    if _are_functorch_transforms_active() and not set(_kinds()) <= {"Vmap", "Grad", "Jvp"}:
+        raise _inside_functorch(attention).error()
     if _is_tracing():
         raise _while_recording(attention, "torch.jit.trace").error()
     if _len_torch_dispatch_stack() and _is_recording():

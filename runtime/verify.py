@@ -11,6 +11,7 @@ import torch
 from attnc.card import Card
 from attnc.diagnostics import Diagnostic
 from attnc.diagnostics.diagnostic import AttnError
+from attnc.ir.node import COTANGENT
 from attnc.pipeline import Derivation
 
 from .dense import dense_gradients, make_evaluator
@@ -162,7 +163,7 @@ class _Judge:
         gradient = self.derivation.gradient(needs)
         known, given = dict(self.wide.tensors), {}
         for output, cotangent in zip(self.card.results, cotangents):
-            known["d_" + output.name] = cotangent
+            known[COTANGENT + output.name] = cotangent
         narrow = torch.finfo(self.eager.dtype).eps / 2
         for saved in gradient.kept:
             value = self.wide.result(saved.node, saved.axes)

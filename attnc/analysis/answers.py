@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..ir import Axis, Node
-from ..ir.node import walk
+from ..ir.node import GRADIENT, walk
 from ..ir.roles import LENGTH, OUTER, WIDTH
 from ..ir.text import expression
 from ..pipeline import Derivation
@@ -31,7 +31,7 @@ def print_answers(derivation: Derivation) -> str:
         lines.append(f"kept for the backward: {what}, for each {axes}")
     lines += [f"the gradient of '{name}' is 0 everywhere" for name in gradient.missing]
     for name in wanted:
-        parts = [target for target in gradient.targets if target.tensor.name == "g_" + name]
+        parts = [target for target in gradient.targets if target.tensor.name == GRADIENT + name]
         if len(parts) > 1:
             lines.append(f"the gradient of '{name}' has {len(parts)} parts, one for each way it is read")
     return "\n".join(lines) + "\n"

@@ -24,6 +24,8 @@ from ..diagnostics import NOWHERE, Span
 from .axis import Axis
 
 FLOAT, INT, BOOL = "float", "int", "bool"
+# what is derived of a tensor or a result is named after it, with a space that no name in a spec holds
+COTANGENT, GRADIENT, TANGENT = "d ", "g ", "t "
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,11 @@ class Tensor:
     sizes: tuple[Node, ...] = field(compare=False, repr=False)
     type: str = FLOAT
     origin: str = "input"
+
+    @property
+    def label(self) -> str:
+        """The name for readers."""
+        return self.name.replace(" ", "_")
 
 
 class Node:

@@ -41,7 +41,7 @@ def _rows() -> list[Primitive]:
     return [
         Primitive("exp", 1, partials=(lambda g, n, a: n,), meaning="exp(x)"),
         Primitive("expm1", 1, partials=(lambda g, n, a: g.exp(a[0]),), meaning="exp(x) - 1"),
-        Primitive("log", 1, partials=(lambda g, n, a: g.pow(a[0], -1),), meaning="log(x)"),
+        Primitive("log", 1, partials=(lambda g, n, a: _reciprocal(g, a[0]),), meaning="log(x)"),
         Primitive("log1p", 1, partials=(lambda g, n, a: g.pow(g.add(_one(g), a[0]), -1),), meaning="log(1 + x)"),
         Primitive("tanh", 1, partials=(lambda g, n, a: g.sub(_one(g), g.mul(n, n)),), meaning="tanh(x)"),
         Primitive("sigmoid", 1, partials=(lambda g, n, a: g.mul(n, g.sub(_one(g), n)),), meaning="1 / (1 + exp(-x))"),
@@ -96,6 +96,14 @@ def _rows() -> list[Primitive]:
         Primitive("add", -1, None),
         Primitive("mul", -1, None),
     ]
+
+
+def _reciprocal(graph: Graph, x: Node) -> Node:
+    """1 / x; 0 where x is a reduction over nothing, as every quotient by one."""
+    inverse = graph.pow(x, -1)
+    if x.kind != "reduce":
+        return inverse
+    return graph.guard(graph.negate(graph.compare("==", x, graph.const(0.0))), inverse)
 
 
 def _step(graph: Graph, condition: Node) -> Node:

@@ -48,7 +48,7 @@ def number(value: float) -> str:
 def _operation(node: Node, names: dict[Node, str]) -> str:
     args = [names[arg] for arg in node.args]
     if node.kind == "read":
-        return f"read {node.attribute.name}[{', '.join(args)}]"
+        return f"read {node.attribute.label}[{', '.join(args)}]"
     if node.kind == "guard":
         return f"{args[1]} where {args[0]}"
     if node.kind == "stop":

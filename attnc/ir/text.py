@@ -45,7 +45,7 @@ class _Text:
         if kind == "index":
             return node.attribute.name, _ATOM
         if kind == "read":
-            return f"{node.attribute.name}[{self._list(node.args)}]", _ATOM
+            return f"{node.attribute.label}[{self._list(node.args)}]", _ATOM
         if kind == "guard":
             return f"{self.of(node.args[1], _PRODUCT)} where {self.of(node.args[0], _PRODUCT)}", 0
         if kind == "stop":

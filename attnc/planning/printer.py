@@ -21,7 +21,7 @@ def print_plan(plan: Plan) -> str:
     for number, stage in enumerate(plan.stages):
         lines += _pass(stage, number) if isinstance(stage, Pass) else _nest(stage, number)
     for tensor, axes in plan.temporaries:
-        lines.append(f"temporary {tensor.name}[{', '.join(axis.name for axis in axes)}]")
+        lines.append(f"temporary {tensor.label}[{', '.join(axis.name for axis in axes)}]")
     return "\n".join(lines) + "\n"
 
 
@@ -108,4 +108,4 @@ def _nest(stage: Nest, number: int) -> list[str]:
 def _store(store: Store, names: dict[Node, str]) -> str:
     axes = ", ".join(axis.name for axis in store.axes)
     sign = "+=" if store.adds else "="
-    return f"{store.tensor.name}[{axes}] {sign} {expression(store.node, names)}"
+    return f"{store.tensor.label}[{axes}] {sign} {expression(store.node, names)}"

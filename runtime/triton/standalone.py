@@ -154,9 +154,9 @@ def load(target: str | None = None) -> Callable[..., Any]:
             saved = ctx.saved_tensors
             every = dict(zip(names, saved))
             every |= {item["name"]: tensor for item, tensor in zip(kept, saved[len(names) :])}
-            every |= {"d_" + name: cotangent.contiguous() for name, cotangent in zip(results, cotangents)}
+            every |= {"d " + name: cotangent.contiguous() for name, cotangent in zip(results, cotangents)}
             found = backward.run(every, ctx.parameters)
-            return (None, *(found.get("g_" + name) for name in names))
+            return (None, *(found.get("g " + name) for name in names))
 
     def attention(*tensors: torch.Tensor, **parameters: Any) -> Any:
         if len(tensors) != len(names):

@@ -5,9 +5,8 @@ import warnings
 import pytest
 import torch
 from torch.autograd import grad
+from torch.utils._pytree import tree_leaves
 from torch.utils.checkpoint import checkpoint
-
-import attnc
 
 from .probes import expected, is_near, probe, several, tensors
 
@@ -130,23 +129,52 @@ def test_one_tensor_as_several_inputs(attention):
 
 
 SECOND_ORDER = {
-    "create_graph": lambda call, q: grad(call(q).sum(), q, create_graph=True),
-    "backward": lambda call, q: call(q).sum().backward(create_graph=True),
-    "hessian": lambda call, q: torch.autograd.functional.hessian(lambda q: call(q).sum(), q),
+    "create_graph": lambda call, q: grad(grad((call(q) ** 2).sum(), q, create_graph=True)[0].cos().sum(), q),
+    "backward": lambda call, q: twice_backward(call, q),
+    "hessian": lambda call, q: torch.autograd.functional.hessian(lambda q: (call(q) ** 2).sum(), q),
     "jvp": lambda call, q: torch.autograd.functional.jvp(call, q, torch.ones_like(q)),
-    "gradgradcheck": lambda call, q: torch.autograd.gradgradcheck(call, q.double().detach().requires_grad_()),
+    "four times": lambda call, q: four_times(call, q),
 }
+
+
+def twice_backward(call, q):
+    (call(q) ** 2).sum().backward(create_graph=True)
+    first, q.grad = q.grad, None
+    (first**2).sum().backward()
+    second, q.grad = q.grad, None
+    return second
+
+
+def four_times(call, q):
+    value = (call(q) ** 2).sum()
+    for _ in range(4):
+        (found,) = grad(value, q, create_graph=True)
+        value = found.sin().sum()
+    return found
 
 
 @pytest.mark.filterwarnings("ignore:Using backward:UserWarning")
 @pytest.mark.parametrize("case", SECOND_ORDER)
-def test_second_order_is_refused(case):
-    *others, slope = tensors(B=1, H=1, N=3, D=2)
-    with pytest.raises(attnc.AttnError) as caught:
-        SECOND_ORDER[case](
-            lambda q: probe()(q, *(t.to(q.dtype) for t in (*others[1:], slope))), others[0].requires_grad_()
-        )
-    assert caught.value.code == "second-order"
+def test_derivatives_of_higher_order(case):
+    q, *others = tensors(B=1, H=1, N=3, D=2, dtype=torch.float64)
+    q.requires_grad_()
+    found, wanted = (SECOND_ORDER[case](lambda q, c=call: c(q, *others), q) for call in (probe(), expected))
+    assert all(is_near(a, b, 1e-10) for a, b in zip(tree_leaves(found), tree_leaves(wanted)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_second_order_in_the_inputs_dtype(dtype):
+    """Gradients keep their input's dtype at every order."""
+    given = tensors(dtype=dtype, learns=True)
+    first = grad((probe()(*given).float() ** 2).sum(), given, create_graph=True)
+    assert [g.dtype for g in first] == [dtype] * 4
+    found = grad(sum((g.float() ** 2).sum() for g in first), given)
+    exact = [t.detach().double().requires_grad_() for t in given]
+    once = grad((expected(*exact) ** 2).sum(), exact, create_graph=True)
+    wanted = grad(sum((g**2).sum() for g in once), exact)
+    assert all(g.dtype == dtype for g in found)
+    within = 1e-4 if dtype == torch.float32 else 0.1
+    assert all(torch.dist(a.double(), b) <= within * b.norm() for a, b in zip(found, wanted))
 
 
 def test_gradients_beside_a_call_may_be_of_second_order(attention):
