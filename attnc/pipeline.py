@@ -22,7 +22,8 @@ from .analysis.joins import join_sums
 from .analysis.saves import Saved, choose_saves
 from .analysis.shifts import prove_shifts
 from .analysis.splits import split_sums
-from .analysis.support import NotLowered, first_unsupported
+from .analysis.support import NotLowered, first_not_monotone, first_unsupported
+from .derivatives.roots import find_slopes
 from .derivatives.programs import gradient_meaning, tangent_meaning
 from .derivatives.vjp import Seed, vjp
 from .diagnostics import AttnError
@@ -83,7 +84,11 @@ class Derivation:
         graph = self.meaning.graph
         out: dict[str, tuple[Node, tuple[Axis, ...]]] = {}
         for result in self.meaning.results:
-            lifted = lift_groups(graph, find_groups(graph, result.node, self.roles))
+            solved = find_slopes(graph, result.node, self.roles)
+            wrong = first_not_monotone(graph, solved)
+            if wrong is not None:
+                raise wrong.error()
+            lifted = lift_groups(graph, find_groups(graph, solved, self.roles))
             proved = give_shifts(graph, prove_shifts(graph, lifted), self.roles)
             out[result.name] = (split_sums(graph, proved, self.roles), result.axes)
         return out

@@ -73,7 +73,9 @@ def _nodes(stage: StageStatement) -> list[Node]:
         return [store.node for store in stage.stores]
     if isinstance(stage, Pack):
         return [one.node for one in stage.packed]
-    out = [store.node for store in stage.epilogue] + [p.local.node for p in (*stage.prepares, *stage.inner_prepares)]
+    solve = stage.solve
+    out = [solve.low, solve.high, solve.value, solve.slope] if solve is not None else []
+    out += [store.node for store in stage.epilogue] + [p.local.node for p in (*stage.prepares, *stage.inner_prepares)]
     classes = stage.tiles.classes
     out += [classes.may, classes.must, classes.low, classes.high]
     out += [bound for one in stage.sequential for bound in (one.low, one.high)]
@@ -121,6 +123,8 @@ class _PassStatements:
             body += self._phase(phase, is_last=phase == last)
         for store in made.epilogue:
             self._operands(store.node, frozenset(), in_tiles=False)
+        for node in (made.solve.value, made.solve.slope, made.solve.low, made.solve.high) if made.solve else ():
+            self._operands(node, frozenset(), in_tiles=False)
         outer, inner = self._prepares()
         run = RunPass(
             made.row,
@@ -137,6 +141,7 @@ class _PassStatements:
             made.epilogue,
             (*self.tiles.values(), *self.filled.values(), *self.kept),
             self._zeroed(),
+            made.solve,
         )
         return Pack(made.loop, tuple(self.packed.values())), run
 
@@ -254,7 +259,8 @@ class _PassStatements:
         return axis not in (self.made.row, self.made.loop) and self.roles.of(axis) == "width"
 
     def _depends_on_running(self, node: Node) -> bool:
-        return any(part in self.accumulators for part in walk(node))
+        unknown = self.made.solve.unknown if self.made.solve is not None else None
+        return any(part in self.accumulators or part is unknown for part in walk(node))
 
     def _is_row_value(self, node: Node, in_tiles: bool) -> bool:
         """Worth computing once for a block of rows: features of rows, and reductions over features."""

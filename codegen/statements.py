@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from attnc.analysis.tiles import TileClasses
 from attnc.ir import Axis, Node, Tensor
-from attnc.planning.plan import Rescale, Sequential, Store
+from attnc.planning.plan import Rescale, Sequential, Solve, Store
 
 PANEL, NATURAL, VECTOR = "panel", "natural", "vector"
 
@@ -163,6 +163,7 @@ class RunPass:
     epilogue: tuple[Store, ...]
     tile_locals: tuple[Local, ...]
     zeroed: tuple[tuple[Tensor, tuple[Axis, ...]], ...]
+    solve: Solve | None = None
 
 
 @dataclass(frozen=True)

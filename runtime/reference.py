@@ -49,7 +49,7 @@ class Evaluator:
             node = stack.pop()
             if node not in found and node not in self.done:
                 found.add(node)
-                stack.extend(node.args)
+                stack.extend(node.args if node.kind != "root" else node.args[2:])
         return sorted(found)
 
     def result(self, root: Node, axes: Sequence[Axis]) -> Array:
@@ -241,6 +241,35 @@ _REDUCTIONS: dict[str, Callable[..., Array]] = {
 }
 
 
+def _root(ev: Evaluator, node: Node) -> Array:
+    """By halves, to neighbouring numbers; then two steps of Newton's method that torch differentiates: the first makes
+    one order of derivatives right, the second three."""
+    f, slope, low, high = node.args
+    axes = in_order(node.axes)
+    shape = [ev.length(axis) for axis in axes]
+    below, above = (ev.aligned(bound, node.axes).detach().expand(shape).clone() for bound in (low, high))
+
+    def at(t: Array, part: Node) -> Array:
+        inner = Evaluator(ev.sizes, ev.parameters, {**ev.tensors, node.attribute.name: t}, ev.dtype, ev.device)
+        return inner.aligned(part, node.axes).expand(shape)
+
+    with torch.no_grad():
+        rises = bool((at(below, slope) >= 0).all() and (at(above, slope) >= 0).all())
+        for _ in range(2000):
+            middle = below + (above - below) / 2
+            if bool(((middle <= below) | (middle >= above)).all()):
+                break
+            right = (at(middle, f) >= 0) == rises
+            above = torch.where(right, middle, above)
+            below = torch.where(right, below, middle)
+    t = above
+    for _ in range(2):
+        rate = at(t, slope)
+        step = at(t, f) / torch.where(rate == 0, torch.ones_like(rate), rate)
+        t = t - torch.where(rate == 0, torch.zeros_like(step), step)
+    return t
+
+
 def _opaque(ev: Evaluator, node: Node) -> Array:
     from attnc.analysis.support import NotLowered
 
@@ -374,6 +403,7 @@ POINTWISE: dict[str, Callable[..., Array]] = {
     "and": _all,
     "or": _any,
 }
+POINTWISE["implicit"] = lambda value, f, factor: value
 _TYPED: dict[str, Callable[..., Array]] = {"to_float": lambda ev, x: x.to(ev.dtype), "unit": _unit}
 
 _RULES: dict[str, Callable[[Evaluator, Node], Any]] = {
@@ -387,5 +417,6 @@ _RULES: dict[str, Callable[[Evaluator, Node], Any]] = {
     "stop": _stop,
     "at": _at,
     "reduce": _reduce,
+    "root": _root,
     "opaque": _opaque,
 }

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 
 import torch
 
+from attnc.derivatives.roots import at_root
 from attnc.ir import Graph, Node
-from attnc.ir.node import FLOAT, reachable
+from attnc.ir.node import FLOAT, open_nodes, reachable
 from attnc.ir.primitives import PRIMITIVES
 
 from .reference import Evaluator
@@ -34,8 +35,10 @@ class Spread:
 
     def __call__(self, root: Node) -> Array:
         """The standard deviation of a node's error, with the node's dimensions."""
-        for node in reachable([root]):
-            if node.type == FLOAT and node not in self.done:
+        nodes = reachable([root])
+        hidden = open_nodes(nodes)
+        for node in nodes:
+            if node.type == FLOAT and node not in self.done and node not in hidden:
                 self.done[node] = self._one(node)
         return self.done[root]
 
@@ -66,7 +69,17 @@ class Spread:
             return self._at(node)
         if kind == "reduce":
             return self._reduce(node)
+        if kind == "root":
+            return self._root(node)
         return self._map(node)
+
+    def _root(self, node: Node) -> Array:
+        """That of f where it is solved, over the slope there; and the last digit of the root itself."""
+        f, slope = (at_root(self.graph, arg, node.attribute, node) for arg in node.args[:2])
+        self.done[node] = torch.zeros((), dtype=self.values.dtype).expand(self.values(node).shape)
+        rate = self.values.aligned(slope, node.axes).abs()
+        spread = self(f) / torch.where(rate == 0, torch.ones_like(rate), rate)
+        return (spread**2 + (self.unit * self.values(node).abs()) ** 2).sqrt()
 
     def _at(self, node: Node) -> Array:
         moved = Evaluator(self.values.sizes, self.values.parameters, self.values.tensors, self.values.dtype)

@@ -171,7 +171,9 @@ class _Chooser:
     def _is_forward_statistic(self, node: Node) -> bool:
         if node.kind == "stop":
             return _is_shift(node.args[0])
-        if node.kind != "reduce" or all(self.roles.of(axis) == "width" for axis in node.attribute):
+        if node.kind != "root" and (
+            node.kind != "reduce" or all(self.roles.of(axis) == "width" for axis in node.attribute)
+        ):
             return False
         reads = [part for part in walk(node) if part.kind == "read"]
         return not any(part.attribute in self.cotangents or part.attribute.origin == "saved" for part in reads)

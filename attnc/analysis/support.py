@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..diagnostics import Diagnostic, Label, Mistake, Span
-from ..ir import Node
+from ..ir import Graph, Node
+from ..ir.algebra import is_nonnegative
 from ..ir.node import walk
 from ..ir.roles import LENGTH, OUTER, WIDTH, Roles
+from ..ir.text import expression
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,36 @@ class NotLowered(Mistake):
         labels = (Label(self.span, "used here"),) if self.span.source.text else ()
         note = "the language has it and this spec is well-formed; this version checks it but does not compute it"
         return Diagnostic("not-lowered", f"{self.construct} cannot be compiled yet", labels, note)
+
+
+@dataclass(frozen=True)
+class NotMonotone(Mistake):
+    """A root that may have several values, or none."""
+
+    span: Span
+    slope: str
+
+    def diagnostic(self) -> Diagnostic:
+        labels = (Label(self.span, "this must only rise or only fall"),) if self.span.source.text else ()
+        note = f"its derivative in the unknown is {self.slope}"
+        return Diagnostic(
+            "not-monotone", "'root' needs what is proved to rise, or to fall, with the unknown", labels, note
+        )
+
+
+def first_not_monotone(graph: Graph, root: Node) -> NotMonotone | None:
+    """The first root below a node whose slope has no sign that its form proves."""
+    for node in walk(root):
+        if node.kind == "root":
+            slope = node.args[1]
+            if slope.is_const(0.0) or not (is_nonnegative(slope) or is_nonnegative(graph.neg(slope))):
+                return NotMonotone(node.span, brief(slope))
+    return None
+
+
+def brief(node: Node) -> str:
+    text = expression(node)
+    return f"'{text}'" if len(text) <= 100 else f"'{text[:100]}…'"
 
 
 def first_unsupported(root: Node) -> NotLowered | None:

@@ -7,7 +7,7 @@ tensor, the axis of the node that runs along it. The parts are added where they 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..ir import Axis, Graph, Node, Tensor
 from ..ir.logic import conjuncts
@@ -15,6 +15,7 @@ from ..ir.node import FLOAT, reachable
 from ..ir.rewrite import substitute
 from ..ir.roles import LENGTH, OUTER, WIDTH, Roles
 from .adjoint import Adjoint, is_plain, sum_term
+from .roots import make_implicit, make_plain
 from .rules import RULES
 
 
@@ -37,7 +38,9 @@ class Seed:
 
 def vjp(graph: Graph, seeds: Sequence[Seed], wanted: Sequence[Tensor], roles: Roles) -> dict[Tensor, tuple[Part, ...]]:
     """The gradient of Σ cotangent · result for each wanted tensor (no parts: it is 0 everywhere)."""
-    return _Reverse(graph, frozenset(wanted), roles).run(seeds)
+    seeds = [replace(seed, node=make_implicit(graph, seed.node)) for seed in seeds]
+    found = _Reverse(graph, frozenset(wanted), roles).run(seeds)
+    return {t: tuple(replace(part, node=make_plain(graph, part.node)) for part in parts) for t, parts in found.items()}
 
 
 class _Reverse:
@@ -65,7 +68,7 @@ class _Reverse:
         return {tensor: self._parts(tensor) for tensor in self.wanted}
 
     def _needs(self, node: Node) -> bool:
-        if node.type != FLOAT or node.kind in ("stop", "param", "const"):
+        if node.type != FLOAT or node.kind in ("stop", "param", "const", "root"):
             return False
         if node.kind == "read":
             return node.attribute in self.wanted

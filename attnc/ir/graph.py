@@ -108,6 +108,12 @@ class Graph(Algebra, Logic, Summation):
         free = (value.axes - frozenset(axes)) | _axes_of(positions)
         return self._intern("at", "", (value, *positions), axes, free, value.type)
 
+    def root(self, unknown: Tensor, f: Node, slope: Node, low: Node, high: Node) -> Node:
+        """t at which f is 0, from low to high; f reads the unknown for t, at its own indices. `slope` is the derivative
+        of f in t (until it is derived, the constant 0)."""
+        args = (f, slope, low, high)
+        return self._intern("root", "", args, unknown, _axes_of(args), FLOAT)
+
     def reduce(self, op: str, axes: tuple[Axis, ...], body: Node, domain: Node | None = None) -> Node:
         """`op` is sum, prod, max, min or argmax; an empty domain gives 0, 1, -inf, inf or -1."""
         domain = self.true if domain is None else domain

@@ -11,12 +11,13 @@ guard    condition, value          -                    value where the conditio
 stop     value                     -                    value, with derivative 0
 at       value, one per axis       axes                 value with the axes read at other positions
 reduce   body, domain              axes                 `op` of body over the tuples of the axes in the domain
+root     f, slope, low, high       tensor               t where f is 0, from low to high; f reads the tensor for t
 opaque   operands                  (axes, label)        a construct of the language that no pass lowers yet
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +31,8 @@ COTANGENT, GRADIENT, TANGENT = "d ", "g ", "t "
 
 @dataclass(frozen=True)
 class Tensor:
-    """Something read by position. `origin`: "input", "cotangent" (given by autograd), "saved" or "result"."""
+    """Something read by position. `origin`: "input", "cotangent" (given by autograd), "saved", "result", or "unknown"
+    (of a root)."""
 
     name: str
     sizes: tuple[Node, ...] = field(compare=False, repr=False)
@@ -79,6 +81,11 @@ class Node:
         return self.kind == "const" and (value is None or self.attribute == value)
 
     @property
+    def is_unknown(self) -> bool:
+        """What a root around it is solved for."""
+        return self.kind == "read" and self.attribute.origin == "unknown"
+
+    @property
     def is_sum(self) -> bool:
         """A linear combination: `attribute` is (coefficients, constant)."""
         return self.kind == "map" and self.op == "add"
@@ -113,6 +120,15 @@ def reachable(roots: list[Node]) -> list[Node]:
             seen.add(node)
             stack.extend(node.args)
     return sorted(seen, key=lambda node: node.number)
+
+
+def open_nodes(nodes: Iterable[Node]) -> set[Node]:
+    """Those (operands first) that read the unknown of a root around them."""
+    found: set[Node] = set()
+    for node in nodes:
+        if node.is_unknown or (node.kind != "root" and any(arg in found for arg in node.args)):
+            found.add(node)
+    return found
 
 
 def walk(root: Node) -> Iterator[Node]:

@@ -87,6 +87,8 @@ def _rows() -> list[Primitive]:
         Primitive("floordiv", 2, None, smooth=False, meaning="floor(x / y)"),
         Primitive("mod", 2, None, (lambda g, n, a: _one(g), _mod_second), smooth=False, meaning="x - y * floor(x / y)"),
         *(Primitive(name, 2, INT, smooth=False) for name in ("bit_and", "bit_xor", "shift_left", "shift_right")),
+        # the first operand, which moves as the second times the third does: see derivatives/roots.py
+        Primitive("implicit", 3, FLOAT, (None, lambda g, n, a: a[2], None), smooth=False),
         # random numbers: 64 bits that depend on all bits of both operands, and 23 of them as a number within (0, 1)
         Primitive("hash", 2, INT, smooth=False),
         Primitive("unit", 1, FLOAT, smooth=False),

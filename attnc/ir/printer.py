@@ -59,6 +59,8 @@ def _operation(node: Node, names: dict[Node, str]) -> str:
     if node.kind == "reduce":
         condition = "" if node.domain.is_const(True) else f": {args[1]}"
         return f"{node.op}[{', '.join(axis.name for axis in node.attribute)}{condition}]({args[0]})"
+    if node.kind == "root":
+        return f"root[{node.attribute.label}: {args[2]} to {args[3]}]({args[0]}), slope {args[1]}"
     if node.kind == "opaque":
         return f"{node.op}({', '.join(args)})"
     return _map(node, args)

@@ -25,6 +25,8 @@ def rebuild(graph: Graph, node: Node, args: tuple[Node, ...]) -> Node:
         return graph.reduce(node.op, node.attribute, *args)
     if node.kind == "read":
         return graph.read(node.attribute, args)
+    if node.kind == "root":
+        return graph.root(node.attribute, *args)
     if node.kind == "opaque":
         axes, label, key = node.attribute
         gone = frozenset().union(*(a.axes for a in node.args)) - frozenset().union(*(a.axes for a in args))
@@ -123,6 +125,9 @@ class _Substitution:
             return node
         if node.kind == "index":
             return self.positions[node.attribute]
+        if node.kind == "root":  # it is solved once, and read at other indices
+            axes = tuple(axis for axis in self.positions if axis in node.axes)
+            return self.graph.at(node, axes, tuple(self.positions[axis] for axis in axes))
         if node.bound and any(axis in self.positions or axis in self.incoming for axis in node.bound):
             return self._rename_binder(node)
         return rebuild(self.graph, node, tuple(self.done[arg] for arg in node.args))

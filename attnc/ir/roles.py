@@ -52,7 +52,8 @@ class Roles:
     def holds_statistic(self, root: Node) -> bool:
         """Whether a value contains a reduction over a length or an outer axis."""
         return any(
-            node.kind == "opaque" or (node.kind == "reduce" and any(self.of(a) != WIDTH for a in node.attribute))
+            node.kind in ("opaque", "root")
+            or (node.kind == "reduce" and any(self.of(a) != WIDTH for a in node.attribute))
             for node in walk(root)
         )
 

@@ -84,6 +84,8 @@ def is_finite(node: Node) -> bool:
         return bool(abs(node.attribute) != float("inf"))
     if node.kind == "reduce":
         return node.op == "sum" and is_finite(node.body)
+    if node.kind == "root":
+        return True  # it lies between its bounds
     if node.kind == "map":
         if node.op in ("tanh", "sigmoid", "sin", "cos", "erf", "sign"):
             return True
@@ -104,7 +106,7 @@ def _all_finite(node: Node) -> bool:
 
 def holds_reduction(root: Node) -> bool:
     """Whether a node contains a reduction."""
-    return any(node.kind == "reduce" for node in walk(root))
+    return any(node.kind in ("reduce", "root") for node in walk(root))
 
 
 __all__ = ["Summation", "holds_reduction", "is_finite", "walk"]

@@ -44,6 +44,8 @@ class _Text:
             return str(node.attribute).lstrip("#"), _ATOM
         if kind == "index":
             return node.attribute.name, _ATOM
+        if node.is_unknown:
+            return node.attribute.label, _ATOM
         if kind == "read":
             return f"{node.attribute.label}[{self._list(node.args)}]", _ATOM
         if kind == "guard":
@@ -57,6 +59,10 @@ class _Text:
             axes = ", ".join(axis.name for axis in node.attribute)
             condition = "" if node.domain.is_const(True) else f": {self.of(node.domain, 0)}"
             return f"{node.op}[{axes}{condition}]({self.of(node.body, 0)})", _ATOM
+        if kind == "root":
+            f, _, low, high = (self.of(arg, 0) for arg in node.args)
+            name = node.attribute.label
+            return f"root[{name}: {low} <= {name} <= {high}]({f})", _ATOM
         if kind == "opaque":
             return f"{node.op}({self._list(node.args)})", _ATOM
         return self._map(node)

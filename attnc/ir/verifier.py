@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from .axis import Axis
-from .node import BOOL, FLOAT, INT, Node, reachable
+from .node import BOOL, FLOAT, INT, Node, reachable, walk
 from .primitives import PRIMITIVES
 
 
@@ -75,6 +75,12 @@ def _check_reduce(node: Node) -> None:
     assert len(set(node.attribute)) == len(node.attribute), node
 
 
+def _check_root(node: Node) -> None:
+    assert len(node.args) == 4 and all(arg.type == FLOAT for arg in node.args), node
+    unknowns = [part for arg in node.args for part in walk(arg) if part.is_unknown]
+    assert all(part.attribute == node.attribute and part.axes == node.axes for part in unknowns), node
+
+
 _CHECKS: dict[str, Callable[[Node], None]] = {
     "const": _check_leaf,
     "param": _check_leaf,
@@ -86,5 +92,6 @@ _CHECKS: dict[str, Callable[[Node], None]] = {
     "stop": _check_stop,
     "at": _check_at,
     "reduce": _check_reduce,
+    "root": _check_root,
     "opaque": _check_stop,
 }

@@ -105,6 +105,16 @@ def integer(expr: tree.Expr, env: Environment, where: str) -> Node:
     return value.node
 
 
+def scalar(expr: tree.Expr, env: Environment, where: str) -> Node:
+    """A floating number without trailing axes."""
+    value = evaluate(expr, env)
+    if value.type == BOOL:
+        raise WrongType(expr.span, "a number", "a condition", where).error()
+    if value.vector:
+        raise WrongType(expr.span, "one number", "a vector", where).error()
+    return env.scope.graph.to_float(value.node)
+
+
 # --- leaves --------------------------------------------------------------------------------------------------------
 
 

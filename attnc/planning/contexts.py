@@ -23,7 +23,7 @@ def push_conditions(graph: Graph, roots: Sequence[Node], roles: Roles) -> list[N
     contexts = _contexts(roots)
     replaced: dict[Node, Node] = {}
     for node in reachable(list(roots)):
-        if is_statistic(node, roles):
+        if node.kind == "reduce" and is_statistic(node, roles):
             kept = node.axes - scattered_axes(node, roles)
             useful = sorted(c for c in contexts[node] if c.axes and c.axes <= kept and _is_told_by_tiles(c, roles))
             if useful:

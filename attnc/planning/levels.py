@@ -27,6 +27,11 @@ class Group:
     stored: list[Node] = field(default_factory=list)
     owns_rows: bool = False
 
+    @property
+    def root(self) -> Node | None:
+        """The root that the pass solves, alone."""
+        return self.members[0] if self.members and self.members[0].kind == "root" else None
+
 
 @dataclass
 class Schedule:
@@ -76,7 +81,9 @@ class _Scheduler:
             highest = max(self.level[other] for other in below)
             peers = frozenset(o for o in below if self.level[o] == highest)
             level = highest + 1
-            can_share = shape.loop is not None and all(self._matches(self.shape[o], shape) for o in peers)
+            can_share = (
+                shape.loop is not None and statistic.kind != "root" and all(self._matches(o, shape) for o in peers)
+            )
             found = moves(graph, statistic, peers) if can_share else None
             if found is not None and not any(self.roles.of(a) == WIDTH for move in found for a in move.anchor.axes):
                 level = highest
@@ -84,13 +91,15 @@ class _Scheduler:
         self.level[statistic] = level
         self.shape[statistic] = shape
 
-    def _matches(self, left: Shape, right: Shape) -> bool:
-        return left == right
+    def _matches(self, peer: Node, shape: Shape) -> bool:
+        """Whether a pass of this shape has the peer as it runs; a root is known at its end alone."""
+        return self.shape[peer] == shape and peer.kind != "root"
 
     def _groups(self) -> list[Group]:
-        found: dict[tuple[int, Shape, frozenset[Axis]], Group] = {}
+        found: dict[tuple[int, Shape, frozenset[Axis], Node | None], Group] = {}
         for statistic, level in self.level.items():
-            key = (level, self.shape[statistic], self._further(statistic))
+            alone = statistic if statistic.kind == "root" else None
+            key = (level, self.shape[statistic], self._further(statistic), alone)
             if key not in found:
                 found[key] = Group(level, self.shape[statistic])
             found[key].members.append(statistic)
@@ -98,6 +107,8 @@ class _Scheduler:
 
     def _further(self, statistic: Node) -> frozenset[Axis]:
         """Axes that a statistic is summed over beyond its tile: a pass goes through them, for all its statistics."""
+        if statistic.kind == "root":
+            return frozenset()
         shape = self.shape[statistic]
         summed = frozenset(axis for axis in statistic.attribute if self.roles.of(axis) != WIDTH)
         return summed - {shape.row, shape.loop}
@@ -132,14 +143,21 @@ class _Scheduler:
         tiles = {host.shape.row, host.shape.loop}
         streams = any(self.moves.get(member) for member in (*host.members, *guest.members))
         same_tiles = tiles == {guest.shape.row, guest.shape.loop} and all(m.op == "sum" for m in guest.members)
-        fits = host.level == guest.level and same_tiles and not self._is_loose(host) and not streams
+        fits = (
+            host.level == guest.level
+            and host.root is None
+            and guest.root is None
+            and same_tiles
+            and not self._is_loose(host)
+            and not streams
+        )
         return fits and self._run_alike(host, guest)
 
     def _add_tiled(self, groups: list[Group], node: Node, shape: Shape) -> None:
         below = direct_statistics([node], self.roles)
         level = max((self.level[other] + 1 for other in below), default=0)
         for group in groups:
-            streams = any(self.moves.get(m) or self._further(m) for m in group.members)
+            streams = group.root is not None or any(self.moves.get(m) or self._further(m) for m in group.members)
             if group.level == level and group.shape == shape and not streams:
                 group.stored.append(node)
                 return
@@ -160,6 +178,8 @@ class _Scheduler:
     def _turned(self, host: Group, guest: Group) -> bool:
         """Same tiles, rows and columns exchanged, nothing streamed, and every worker of the host owns what it adds."""
         a, b = host.shape, guest.shape
+        if host.root is not None or guest.root is not None:
+            return False
         if host.level != guest.level or a.row is None or a.loop is None or (a.row, a.loop) != (b.loop, b.row):
             return False
         if any(self.moves.get(m) for m in (*host.members, *guest.members)) or not a.kept:

@@ -88,6 +88,19 @@ class Sequential:
 
 
 @dataclass(frozen=True)
+class Solve:
+    """What a pass is repeated for: `unknown` (a read of its own temporary) goes from `low` to `high` until `value` is 0,
+    by Newton's steps with `slope` where they stay within what is left of the bounds, else by halves."""
+
+    unknown: Node
+    low: Node
+    high: Node
+    value: Node
+    slope: Node
+    rises: bool
+
+
+@dataclass(frozen=True)
 class Pass:
     """Tiles of `row` (blocks of rows; None: a single row) by blocks of `loop`.
 
@@ -107,6 +120,7 @@ class Pass:
     domain: Node
     classes: TileClasses
     epilogue: tuple[Store, ...]
+    solve: Solve | None = None
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..ir import Axis, Graph, Node, Tensor
+from ..ir.algebra import is_nonnegative
 from ..ir.node import walk
 from ..ir.rewrite import Rewriter, substitute
 from ..ir.roles import LENGTH, OUTER, Roles
 from .contexts import push_conditions
 from .levels import Group, Schedule, schedule
 from .passes import PassBuilder
-from .plan import FREE, LOOP, ROW, SCATTER, SHARES, TILE, Accumulator, Nest, Pass, Plan, Stage, Store
+from .plan import FREE, LOOP, ROW, SCATTER, SHARES, TILE, Accumulator, Nest, Pass, Plan, Solve, Stage, Store
 from .statistics import Shape, direct_statistics, separate_widths, statistics_of
 
 
@@ -76,6 +77,9 @@ class _Planner:
 
     def _stage(self, group: Group, plan: Schedule) -> None:
         members = [*group.members, *group.others]
+        if group.root is not None:
+            self._solve(group, group.root)
+            return
         if group.shape.loop is None:
             self._nest_statistics(members)
             return
@@ -96,6 +100,30 @@ class _Planner:
         built_pass = builder.build([(t, rewriter(t.node)) for t in stored])
         self.waiting = [t for t in self.waiting if t not in stored]
         self._finish(built_pass, builder, renamed, group, stored)
+
+    def _solve(self, group: Group, root: Node) -> None:
+        """A pass that is repeated for other values of the unknown; it takes the sums of f and of its slope each time."""
+        assert group.shape.loop is not None, "a root without a sum over positions"
+        graph = self.graph
+        tensor, axes = self._temporary(root)
+        unknown = self._read(tensor, axes)
+        reads = {part: unknown for arg in root.args for part in walk(arg) if part.is_unknown}
+        known = {**self.available, **reads}
+        f, slope, low, high = Rewriter(graph, replaced=known, visit=self._settle_at).all(root.args)
+        members = [n for n in statistics_of([f, slope], self.roles) if unknown in set(walk(n))]
+        inside = {inner for member in members for inner in walk(member) if inner is not member}
+        assert not inside & set(members), "a root whose sums read one another"
+        builder = PassBuilder(graph, self.roles, replace(group, members=members), {m: m for m in members}, {})
+        made = builder.build([])
+        assert all(accumulator.home == ROW for accumulator in made.accumulators), "a root with sums along columns"
+        final = {member: builder.nodes[member] for member in members}
+        value, rate = (
+            builder.settle_groups(Rewriter(graph, replaced=final)(node), keep=frozenset(final.values()))
+            for node in (f, slope)
+        )
+        solve = Solve(unknown, low, high, value, rate, is_nonnegative(slope))
+        self.stages.append(replace(made, solve=solve, epilogue=(Store(tensor, axes, unknown),)))
+        self._provide(root, unknown)
 
     def _settle_at(self, node: Node) -> Node:
         """A value at other positions, once what it holds can simply be read there."""

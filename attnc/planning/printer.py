@@ -47,11 +47,19 @@ def _pass(stage: Pass, number: int) -> list[str]:
         lines.append(f"  then through {one.axis.name} from {expression(one.low)} to {expression(one.high)}")
     lines += ["  " + text for text in _tiles(stage)]
     names = names_of(stage)
+    if stage.solve is not None:
+        names[stage.solve.unknown] = "unknown"
     for node, name in _dots(stage).items():
         lines.append(f"  {name} = {expression(node)}")
         names[node] = name
     for accumulator in stage.accumulators:
         lines += ["  " + text for text in _accumulator(accumulator, names)]
+    if stage.solve is not None:
+        low, high, value, slope = (
+            expression(node, names)
+            for node in (stage.solve.low, stage.solve.high, stage.solve.value, stage.solve.slope)
+        )
+        lines.append(f"  again for other unknowns from {low} to {high}, until {value} is 0; its slope is {slope}")
     for store in (*stage.tile_stores, *stage.epilogue):
         lines.append("  " + _store(store, names))
     return lines

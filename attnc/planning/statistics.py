@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..analysis.groups import group_of
 from ..ir import Axis, Graph, Node
 from ..ir.logic import conjuncts
-from ..ir.node import reachable
+from ..ir.node import open_nodes, reachable
 from ..ir.rewrite import Rewriter
 from ..ir.roles import LENGTH, OUTER, WIDTH, Roles
 
@@ -51,12 +51,14 @@ def _is_of_widths(condition: Node, roles: Roles) -> bool:
 
 
 def statistics_of(roots: Iterable[Node], roles: Roles) -> list[Node]:
-    """Reductions over lengths or outer axes, operands first."""
-    return [node for node in reachable(list(roots)) if is_statistic(node, roles)]
+    """Reductions over lengths or outer axes, and roots, operands first; not what only a root's own pass knows."""
+    nodes = reachable(list(roots))
+    hidden = open_nodes(nodes)
+    return [node for node in nodes if is_statistic(node, roles) and node not in hidden]
 
 
 def is_statistic(node: Node, roles: Roles) -> bool:
-    return node.kind == "reduce" and any(roles.of(axis) != WIDTH for axis in node.attribute)
+    return node.kind == "root" or (node.kind == "reduce" and any(roles.of(axis) != WIDTH for axis in node.attribute))
 
 
 def direct_statistics(roots: Iterable[Node], roles: Roles) -> list[Node]:
@@ -64,20 +66,32 @@ def direct_statistics(roots: Iterable[Node], roles: Roles) -> list[Node]:
     found: set[Node] = set()
     seen: set[Node] = set()
     stack = list(roots)
+    hidden = open_nodes(reachable(stack))
     while stack:
         node = stack.pop()
         if node in seen:
             continue
         seen.add(node)
-        if is_statistic(node, roles):
+        if is_statistic(node, roles) and node not in hidden:
             found.add(node)
         else:
             stack.extend(node.args)
     return sorted(found)
 
 
+def inner_statistics(root: Node, roles: Roles) -> list[Node]:
+    """The sums that a root's own pass takes, again for every value of the unknown."""
+    nodes = reachable(list(root.args[:2]))
+    hidden = open_nodes(nodes)
+    return [node for node in nodes if node in hidden and node.kind == "reduce" and is_statistic(node, roles)]
+
+
 def shape_of(statistic: Node, roles: Roles) -> Shape:
     """The tiles of a statistic. Its row axis is a kept length; where none is kept, one of two reduced ones."""
+    if statistic.kind == "root":
+        shapes = {shape_of(inner, roles) for inner in inner_statistics(statistic, roles)}
+        assert len(shapes) == 1, "a root that needs more than one pass for each step"
+        return shapes.pop()
     kept = roles.axes(statistic.axes - scattered_axes(statistic, roles), LENGTH)
     reduced = roles.axes(statistic.attribute, LENGTH)
     outer = frozenset(roles.axes(statistic.axes, OUTER))

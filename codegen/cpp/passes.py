@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from attnc.analysis.tiles import corners
 from attnc.ir import Axis, Node
 from attnc.ir.node import FLOAT, INT
-from attnc.planning.plan import Store
+from attnc.planning.plan import Solve, Store
 
 from ..statements import Local, Packed, Prepare, RunPass
 from .blocks import Blocks, width_of
@@ -17,6 +17,8 @@ from .names import Names, literal
 from .reads import stride_of
 from .tiles import TileWriter
 
+_MOST_STEPS = 300
+_MOST_KEPT = 8 << 20  # bytes
 _MUTABLE = {"sum": "0", "prod": "1", "max": "-__builtin_inf()", "min": "__builtin_inf()"}
 
 
@@ -34,6 +36,7 @@ class PassWriter:
         self.direct = direct
         self.row: Axis = run.row if run.row is not None else em.graph.axis("row", em.graph.const(1))
         self.fields: list[str] = []
+        self.cached: list[str] = []
 
     @property
     def names(self) -> Names:
@@ -42,7 +45,10 @@ class PassWriter:
     def write(self) -> list[str]:
         em, run = self.em, self.run
         em.line("const Context &x = *(const Context *)context;")
-        em.line(f"Scratch{self.stage} &s = *(Scratch{self.stage} *)x.scratch(sizeof(Scratch{self.stage}));")
+        more = self._cache()
+        em.line(f"Scratch{self.stage} &s = *(Scratch{self.stage} *)x.scratch(sizeof(Scratch{self.stage}){more});")
+        if self.cached:
+            em.line("T *const cache = (T *)(&s + 1);")
         em.line("int64_t full_tiles = 0, partial_tiles = 0;")
         self._decode_task()
         if run.owns_rows:
@@ -57,6 +63,19 @@ class PassWriter:
         em.line("count_tiles(x, worker, full_tiles, partial_tiles);")
         text = em.function(f"static void stage{self.stage}(void *context, int64_t task, int worker)")
         return [*self._scratch(), *text]
+
+    def _cache(self) -> str:
+        """Scores that a repeated pass keeps from its first step to the next ones, where a row of them is short enough."""
+        run = self.run
+        if run.solve is not None and not run.sequential:
+            self.cached = [local.name for local in run.tile_locals if local.name.startswith("scores")]
+        if not self.cached:
+            return ""
+        tiles = f"block_count({self.em.size(run.loop.size)}, {self.blocks.columns})"
+        each = f"{len(self.cached) * self.blocks.rows * self.blocks.stride} * (int64_t)sizeof(T)"
+        self.em.line(f"const int64_t kept = {tiles} * {each};")
+        self.em.line(f"const bool keeps = kept <= {_MOST_KEPT};")
+        return " + (keeps ? kept : 0)"
 
     # --- tasks -------------------------------------------------------------------------------------------------
 
@@ -108,8 +127,11 @@ class PassWriter:
         for local in run.accumulators:
             self._know_local(local)
         em.statistics = frozenset(local.node for local in run.accumulators)
-        self._start_accumulators()
-        self._sequential(0)
+        if run.solve is not None:
+            self._solve(run.solve)
+        else:
+            self._start_accumulators()
+            self._sequential(0)
         self._epilogue()
 
     def _know_scalar(self, node: Node, text: str) -> None:
@@ -203,6 +225,27 @@ class PassWriter:
             self.fields += [f"T anchor{number}[{self.blocks.rows}];", f"T moved{number}[{self.blocks.rows}];"]
             with self.row_loop():
                 em.line(f"s.anchor{number}[r] = {em.value(anchor).text};")
+
+    def _solve(self, solve: Solve) -> None:
+        """Sums for a first value of the unknown, then for better ones until none of the rows' moves any more."""
+        em = self.em
+        unknown = Local("unknown", solve.unknown, True, False)
+        self.fields += [f"T below[{self.blocks.rows}];", f"T above[{self.blocks.rows}];"]
+        with self.row_loop():
+            em.line(f"s.below[r] = s.unknown[r] = {em.value(solve.low).text};")
+            em.line(f"s.above[r] = {em.value(solve.high).text};")
+        self._know_local(unknown)
+        with em.scope(f"for (int step = 0; step < {_MOST_STEPS}; ++step)", {}):
+            self._start_accumulators()
+            self._sequential(0)
+            em.line("bool moves = false;")
+            with self.row_loop():
+                f, slope = em.value(solve.value).text, em.value(solve.slope).text
+                sign = "" if solve.rises else "-"
+                em.line(
+                    f"moves |= solve_step<T>({sign}({f}), {sign}({slope}), step, s.unknown[r], s.below[r], s.above[r]);"
+                )
+            em.line("if (!moves) break;")
 
     def _neutral(self, node: Node) -> str:
         value = self.em.graph.neutral(node.op, node.type)

@@ -92,17 +92,28 @@ class TileWriter:
             if field not in self.owner.fields:
                 self.owner.fields.append(field)
             if local.name.startswith("scores"):
+                self._place(local)
                 self.know_tile(local)
         for packed in self.owner.packed:
             if packed.layout != NATURAL:
                 self._know_packed(packed)
+
+    def _place(self, local: Local) -> None:
+        """Where a tile of scores lies that is kept between the steps of a root."""
+        cached, size = self.owner.cached, self.owner.blocks.rows * self.stride
+        if local.name in cached:
+            place = f"(tile * {len(cached)} + {cached.index(local.name)}) * {size}"
+            self.em.line(f"T *const {local.name} = keeps ? cache + {place} : s.{local.name};")
+
+    def _tile(self, local: Local) -> str:
+        return local.name if local.name in self.owner.cached else f"s.{local.name}"
 
     def know_tile(self, local: Local) -> None:
         row, loop, stride = self.owner.row, self.loop, self.stride
 
         def access(em: Emitter) -> Value:
             level = em.level_of(frozenset((row, loop)))
-            return em.define(FLOAT, f"load(&s.{local.name}[r * {stride} + c])", level, lanes=True)
+            return em.define(FLOAT, f"load(&{self._tile(local)}[r * {stride} + c])", level, lanes=True)
 
         self.em.known[local.node] = Known(access)
 
@@ -156,9 +167,10 @@ class TileWriter:
 
     def _contract(self, statement: Contract) -> None:
         stride, width = self.owner.stride(statement.left), self._width(statement.left)
+        once = "if (!keeps || step == 0) " if statement.tile.name in self.owner.cached else ""
         self.em.line(
-            f"gemm_columns<T>(rows, {self._range()}, {width}, s.{statement.left.name}, {stride}, "
-            f"{self.owner.pointer_to(statement.right)}, {self.stride}, s.{statement.tile.name}, {self.stride});"
+            f"{once}gemm_columns<T>(rows, {self._range()}, {width}, s.{statement.left.name}, {stride}, "
+            f"{self.owner.pointer_to(statement.right)}, {self.stride}, {self._tile(statement.tile)}, {self.stride});"
         )
 
     def _range(self) -> str:
@@ -172,7 +184,7 @@ class TileWriter:
         if not self.is_full:
             count, skip, right = "end - begin", " + begin", f"{pointer} + begin * {step}"
         self.em.line(
-            f"gemm<T, {stride}>(rows, {stride}, {count}, s.{statement.tile.name}{skip}, {self.stride}, 1, "
+            f"gemm<T, {stride}>(rows, {stride}, {count}, {self._tile(statement.tile)}{skip}, {self.stride}, 1, "
             f"{right}, {step}, s.{statement.local.name}, {stride}, true);"
         )
 

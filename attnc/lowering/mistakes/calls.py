@@ -137,6 +137,27 @@ class RootWithoutBounds(PlacedMistake):
 
 
 @dataclass(frozen=True)
+class RootWithoutUnknown(PlacedMistake):
+    code: ClassVar[str] = "root-without-unknown"
+    name: str
+
+    def diagnostic(self) -> Diagnostic:
+        title = f"'root' is solved for '{self.name}', which this does not depend on"
+        return self.say(title, f"'{self.name}' does not occur here")
+
+
+@dataclass(frozen=True)
+class RootInRoot(PlacedMistake):
+    code: ClassVar[str] = "root-in-root"
+
+    def diagnostic(self) -> Diagnostic:
+        title = "a 'root' within what another one makes 0"
+        return self.say(
+            title, "this holds a root", helps=("solve both in one equation, or name the inner one in a let",)
+        )
+
+
+@dataclass(frozen=True)
 class RecursiveDefinition(PlacedMistake):
     """`shadowed`: the definition took the name of one of the prelude's, perhaps meaning to use it."""
 
