@@ -87,7 +87,7 @@ class _Attention(torch.autograd.Function):
     """The results, then what the backward kernel reads beside them."""
 
     @staticmethod
-    def forward(call: Call, *tensors: torch.Tensor) -> Tensors:  # type: ignore[override]
+    def forward(call: Call, *tensors: torch.Tensor) -> Tensors:
         situation = call.prepared(tensors)
         filled = situation.forward.run(dict(zip(situation.names, tensors)))
         kept = [filled[item.name] for item in situation.forward.kernel.kept if item.result is None]
@@ -161,7 +161,10 @@ class _Attention(torch.autograd.Function):
         if all(item.sizes and item.sizes[0] == "B" for item in card.inputs):
             whole = [t.expand(count, *t.shape) if d is None else t for t, d in zip(moved, dims)]
             found = apply(call.attention, card, call.parameters, tuple(t.flatten(0, 1) for t in whole))
-            results = [found[output.name].unflatten(0, whole[0].shape[:2]) for output in card.results]
+            results = [
+                found[output.name].reshape(*whole[0].shape[:2], *found[output.name].shape[1:])
+                for output in card.results
+            ]
         else:
             entries = [tuple(t if d is None else t[n] for t, d in zip(moved, dims)) for n in range(count)]
             some = entries or [tuple(t if d is None else t.new_zeros(t.shape[1:]) for t, d in zip(moved, dims))]

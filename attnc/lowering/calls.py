@@ -13,7 +13,7 @@ from ..ir.axis import in_order
 from ..ir.node import BOOL, FLOAT, INT, walk
 from ..ir.rewrite import Rewriter
 from .environment import Environment
-from .expressions import evaluate, evaluate_all, integer, scalar
+from .expressions import condition, evaluate, evaluate_all, integer, scalar
 from .functions import FUNCTIONS, pointwise
 from .mistakes import (
     ArgumentTwice,

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..analysis.groups import group_of
 from ..analysis.streaming import Move, moves
 from ..ir import Axis, Graph, Node
 from ..ir.logic import conjuncts
 from ..ir.roles import WIDTH, Roles
-from .statistics import Shape, direct_statistics, group_of, scattered_axes, shape_of, statistics_of
+from .statistics import Shape, direct_statistics, scattered_axes, shape_of, statistics_of
 
 
 @dataclass

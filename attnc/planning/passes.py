@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..analysis.groups import group_of
 from ..analysis.streaming import Move
 from ..analysis.tiles import TileClasses, classify
 from ..analysis.weights import MUL
@@ -15,7 +16,7 @@ from ..ir.rewrite import Rewriter
 from ..ir.roles import LENGTH, OUTER, SPLITS, WIDTH, Roles
 from .levels import Group
 from .plan import FREE, LOOP, ROW, TILE, Accumulator, Pass, Rescale, Sequential, Store
-from .statistics import group_of, position_of, scattered
+from .statistics import position_of, scattered
 from .terms import make_terms
 
 if TYPE_CHECKING:

@@ -89,8 +89,8 @@ class Sequential:
 
 @dataclass(frozen=True)
 class Solve:
-    """What a pass is repeated for: `unknown` (a read of its own temporary) goes from `low` to `high` until `value` is 0,
-    by Newton's steps with `slope` where they stay within what is left of the bounds, else by halves."""
+    """What a pass is repeated for: `unknown` (a read of its own temporary) goes from `low` to `high` until `value` is
+    0, by Newton's steps with `slope` where they stay within what is left of the bounds, else by halves."""
 
     unknown: Node
     low: Node

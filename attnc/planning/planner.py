@@ -102,7 +102,7 @@ class _Planner:
         self._finish(built_pass, builder, renamed, group, stored)
 
     def _solve(self, group: Group, root: Node) -> None:
-        """A pass that is repeated for other values of the unknown; it takes the sums of f and of its slope each time."""
+        """A pass that is repeated for other values of the unknown; it takes the sums of f and its slope each time."""
         assert group.shape.loop is not None, "a root without a sum over positions"
         graph = self.graph
         tensor, axes = self._temporary(root)

@@ -65,7 +65,7 @@ class PassWriter:
         return [*self._scratch(), *text]
 
     def _cache(self) -> str:
-        """Scores that a repeated pass keeps from its first step to the next ones, where a row of them is short enough."""
+        """Scores that a repeated pass keeps from its first step to the next ones, where they are few enough."""
         run = self.run
         if run.solve is not None and not run.sequential:
             self.cached = [local.name for local in run.tile_locals if local.name.startswith("scores")]

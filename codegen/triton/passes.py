@@ -8,7 +8,7 @@ from attnc.analysis.intervals import LARGEST_SIZE
 from attnc.analysis.tiles import corners
 from attnc.ir import Axis, Node, Tensor
 from attnc.ir.node import FLOAT, INT, walk
-from attnc.planning.plan import Store
+from attnc.planning.plan import Solve, Store
 
 from ..statements import Collect, Local, Packed, RunPass, Sweep
 from .emitter import Block, Emitter, Value
@@ -41,8 +41,11 @@ class PassWriter:
         self._know_packed()
         for prepare in self.run.prepares:
             self.prepare(prepare.local)
-        self._start()
-        self.tile.write()
+        if self.run.solve is not None:
+            self._solve(self.run.solve)
+        else:
+            self._start()
+            self.tile.write()
         self.running_level = 0
         for epilogue in self.run.epilogue:
             self._store(epilogue)
@@ -202,6 +205,39 @@ class PassWriter:
             em.line(f"anchor{number} = {em.value(anchor).text}")
         for local in self.run.accumulators:
             em.forget(local.node)
+
+    def _solve(self, solve: Solve) -> None:
+        """Sums for a first value of the unknown, then for better ones until none of the rows' moves any more."""
+        em = self.em
+        rows = (self.run.row,) if self.run.row is not None else ()
+        level = 0
+
+        def access(inner: Emitter) -> Value:
+            return Value("unknown", FLOAT, rows, level)
+
+        for name, node in (("below", solve.low), ("above", solve.high)):
+            em.line(f"{name} = {em.full(em.value(node), rows)}")
+        em.known[solve.unknown] = access
+        em.line("unknown = below")
+        em.line("moves = 1")
+        em.line("step = 0")
+        with em.loop("while moves > 0:", {}):
+            level = self.running_level = em.depth
+            self._start()
+            self.tile.write()
+            self.running_level = level
+            f, slope = (em.full(em.value(node), rows) for node in (solve.value, solve.slope))
+            sign = "" if solve.rises else "-"
+            em.line(
+                f"unknown, below, above, moving = solve_step({sign}({f}), {sign}({slope}), step, unknown, below, above)"
+            )
+            valid = " & row_valid" if rows else ""
+            em.line(
+                f"moves = tl.sum(tl.cast(moving{valid}, tl.int32), 0)" if rows else "moves = tl.cast(moving, tl.int32)"
+            )
+            em.line("step = step + 1")
+        level = self.running_level = 0
+        em.forget(solve.unknown)
 
     def _know(self, local: Local) -> None:
         em, node, widths = self.em, local.node, local.widths

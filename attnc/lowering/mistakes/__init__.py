@@ -76,9 +76,8 @@ __all__ = [
     "MissingIndex", "MixedVector", "ModeAsValue", "NeedsBracket", "NeverTrue", "NoResult", "NotAVector",
     "NotAnAxisOfDefinition", "NotAnIndex", "NotJoined", "NotSubscriptable", "NumberTooLarge", "OneCondition",
     "OpenRequirement", "OutputNotLet", "ReboundIndex", "RecursiveDefinition", "RedefinedFunction", "ReplacedSize",
-    "RootInRoot", "RootWithoutBounds", "RootWithoutUnknown", "SeveralIndices", "SizeFromTensor", "SpecTooLarge", "StrayBracket", "StrayJoin", "StrayText",
-    "TooManyEntries", "TwiceBound", "UnboundSize", "UnknownArgument", "UnknownComponent",
-    "UnknownFunction", "UnknownInDefinition", "UnknownMode", "UnknownName", "VectorMismatch", "WrongBracketCount",
-    "WrongMembership", "WrongType", "a_type", "plural",
-    "spelled",
+    "RootInRoot", "RootWithoutBounds", "RootWithoutUnknown", "SeveralIndices", "SizeFromTensor", "SpecTooLarge",
+    "StrayBracket", "StrayJoin", "StrayText", "TooManyEntries", "TwiceBound", "UnboundSize", "UnknownArgument",
+    "UnknownComponent", "UnknownFunction", "UnknownInDefinition", "UnknownMode", "UnknownName", "VectorMismatch",
+    "WrongBracketCount", "WrongMembership", "WrongType", "a_type", "plural", "spelled",
 ]  # fmt: skip
