@@ -85,7 +85,7 @@ class Derivation:
         out: dict[str, tuple[Node, tuple[Axis, ...]]] = {}
         for result in self.meaning.results:
             solved = find_slopes(graph, result.node, self.roles)
-            wrong = first_not_monotone(graph, solved)
+            wrong = first_not_monotone(solved)
             if wrong is not None:
                 raise wrong.error()
             lifted = lift_groups(graph, find_groups(graph, solved, self.roles))

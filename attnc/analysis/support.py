@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..diagnostics import Diagnostic, Label, Mistake, Span
-from ..ir import Graph, Node
-from ..ir.algebra import is_nonnegative
+from ..ir import Node
 from ..ir.node import walk
 from ..ir.roles import LENGTH, OUTER, WIDTH, Roles
 from ..ir.text import expression
+from .ranges import range_of
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,13 @@ class NotMonotone(Mistake):
         )
 
 
-def first_not_monotone(graph: Graph, root: Node) -> NotMonotone | None:
+def first_not_monotone(root: Node) -> NotMonotone | None:
     """The first root below a node whose slope has no sign that its form proves."""
     for node in walk(root):
         if node.kind == "root":
             slope = node.args[1]
-            if slope.is_const(0.0) or not (is_nonnegative(slope) or is_nonnegative(graph.neg(slope))):
+            low, high = range_of(slope)
+            if slope.is_const(0.0) or (low < 0 and high > 0):
                 return NotMonotone(node.span, brief(slope))
     return None
 

@@ -191,8 +191,6 @@ def is_nonnegative(node: Node) -> bool:
     if node.kind == "map":
         if node.op in ("abs", "relu", "softplus"):
             return True
-        if node.op == "power":
-            return is_nonnegative(node.args[0])
         if node.op == "mul":
             return all((_is_whole(e) and e % 2 == 0) or is_nonnegative(a) for a, e in zip(node.args, node.attribute))
         if node.op == "add":

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ..analysis.ranges import range_of
 from ..ir import Axis, Graph, Node, Tensor
-from ..ir.algebra import is_nonnegative
 from ..ir.node import walk
 from ..ir.rewrite import Rewriter, substitute
 from ..ir.roles import LENGTH, OUTER, Roles
@@ -121,7 +121,7 @@ class _Planner:
             builder.settle_groups(Rewriter(graph, replaced=final)(node), keep=frozenset(final.values()))
             for node in (f, slope)
         )
-        solve = Solve(unknown, low, high, value, rate, is_nonnegative(slope))
+        solve = Solve(unknown, low, high, value, rate, range_of(slope)[0] >= 0)
         self.stages.append(replace(made, solve=solve, epilogue=(Store(tensor, axes, unknown),)))
         self._provide(root, unknown)
 

@@ -90,6 +90,7 @@ def shape_of(statistic: Node, roles: Roles) -> Shape:
     """The tiles of a statistic. Its row axis is a kept length; where none is kept, one of two reduced ones."""
     if statistic.kind == "root":
         shapes = {shape_of(inner, roles) for inner in inner_statistics(statistic, roles)}
+        assert shapes, "a root without a sum over positions that reads its unknown"
         assert len(shapes) == 1, "a root that needs more than one pass for each step"
         return shapes.pop()
     kept = roles.axes(statistic.axes - scattered_axes(statistic, roles), LENGTH)
