@@ -23,9 +23,9 @@ from .analysis.saves import Saved, choose_saves
 from .analysis.shifts import prove_shifts
 from .analysis.splits import split_sums
 from .analysis.support import NotLowered, first_not_monotone, first_unsupported
-from .derivatives.programs import gradient_meaning, tangent_meaning
 from .derivatives.roots import find_slopes
 from .derivatives.vjp import Seed, vjp
+from .derived import gradient_meaning, tangent_meaning
 from .diagnostics import AttnError
 from .ir import Axis, Node, Tensor
 from .ir.node import COTANGENT, FLOAT, GRADIENT

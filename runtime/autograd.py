@@ -1,7 +1,7 @@
 """Kernels as one operation of autograd, differentiable to any order in reverse and forward mode.
 
 The first gradient runs the backward kernel on what the forward kept. Where a gradient is itself to be differentiated,
-and for tangents, the derivative is called as an attention of its own (see derivatives/programs.py), in the same way.
+and for tangents, the derivative is called as an attention of its own (see derived.py), in the same way.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch._C import _are_functorch_transforms_active
 from torch.autograd import forward_ad
 
-from attnc.derivatives.programs import prefix_beside
+from attnc.derived import prefix_beside
 from attnc.ir.node import COTANGENT, GRADIENT
 
 from .calls import Caller, Situation

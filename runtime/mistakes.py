@@ -328,7 +328,9 @@ class SecondOrder(CallMistake):
     code: ClassVar[str] = "second-order"
 
     def diagnostic(self) -> Diagnostic:
-        title = f"second derivatives of '{self.attention}' (create_graph=True) are not derived yet"
+        title = (
+            f"'{self.attention}' is differentiated once only in a recorded program, and where no kernel can be built"
+        )
         return Diagnostic(self.code, title, (), None, (f"differentiate '{self.attention}.reference(…)' twice instead",))
 
 
@@ -339,7 +341,7 @@ class ForwardMode(CallMistake):
     code: ClassVar[str] = "forward-mode"
 
     def diagnostic(self) -> Diagnostic:
-        title = f"derivatives of '{self.attention}' in forward mode (dual tensors, jvp) are not derived yet"
+        title = f"'{self.attention}' has no derivative in forward mode (dual tensors, jvp) in a recorded program"
         return Diagnostic(self.code, title, (), None, (f"call '{self.attention}.reference(…)', or use backward()",))
 
 

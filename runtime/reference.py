@@ -242,8 +242,8 @@ _REDUCTIONS: dict[str, Callable[..., Array]] = {
 
 
 def _root(ev: Evaluator, node: Node) -> Array:
-    """By halves, to neighbouring numbers; then two steps of Newton's method that torch differentiates: the first makes
-    one order of derivatives right, the second three."""
+    """By halves, to neighbouring numbers; then, for derivatives alone, two steps of Newton's method: the first makes
+    those of one order right, the second three."""
     f, slope, low, high = node.args
     axes = in_order(node.axes)
     shape = [ev.length(axis) for axis in axes]
@@ -266,7 +266,8 @@ def _root(ev: Evaluator, node: Node) -> Array:
     for _ in range(2):
         rate = at(t, slope)
         step = at(t, f) / torch.where(rate == 0, torch.ones_like(rate), rate)
-        t = t - torch.where(rate == 0, torch.zeros_like(step), step)
+        step = torch.where(rate == 0, torch.zeros_like(step), step)
+        t = t - (step - step.detach())
     return t
 
 
@@ -394,6 +395,7 @@ POINTWISE: dict[str, Callable[..., Array]] = {
     "shift_left": torch.bitwise_left_shift,
     "shift_right": torch.bitwise_right_shift,
     "hash": _hash,
+    "implicit": lambda value, f, factor: value,
     "less": torch.lt,
     "at_most": torch.le,
     "equal": torch.eq,
@@ -403,7 +405,6 @@ POINTWISE: dict[str, Callable[..., Array]] = {
     "and": _all,
     "or": _any,
 }
-POINTWISE["implicit"] = lambda value, f, factor: value
 _TYPED: dict[str, Callable[..., Array]] = {"to_float": lambda ev, x: x.to(ev.dtype), "unit": _unit}
 
 _RULES: dict[str, Callable[[Evaluator, Node], Any]] = {

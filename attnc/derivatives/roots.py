@@ -20,7 +20,9 @@ def find_slopes(graph: Graph, node: Node, roles: Roles) -> Node:
         if part.kind != "root" or not part.args[1].is_const(0.0):
             return part
         f, _, low, high = part.args
-        return graph.root(part.attribute, f, _slope(graph, f, part.attribute, roles), low, high)
+        made = graph.root(part.attribute, f, _slope(graph, f, part.attribute, roles), low, high)
+        made.span = part.span
+        return made
 
     return Rewriter(graph, visit=visit)(node)
 

@@ -86,6 +86,14 @@ def _rows() -> list[Primitive]:
         Primitive("to_float", 1, FLOAT, smooth=False),
         Primitive("floordiv", 2, None, smooth=False, meaning="floor(x / y)"),
         Primitive("mod", 2, None, (lambda g, n, a: _one(g), _mod_second), smooth=False, meaning="x - y * floor(x / y)"),
+        *_integers_and_conditions(),
+        Primitive("add", -1, None),
+        Primitive("mul", -1, None),
+    ]
+
+
+def _integers_and_conditions() -> list[Primitive]:
+    return [
         *(Primitive(name, 2, INT, smooth=False) for name in ("bit_and", "bit_xor", "shift_left", "shift_right")),
         # the first operand, which moves as the second times the third does: see derivatives/roots.py
         Primitive("implicit", 3, FLOAT, (None, lambda g, n, a: a[2], None), smooth=False),
@@ -95,8 +103,6 @@ def _rows() -> list[Primitive]:
         *(Primitive(name, 2, BOOL, smooth=False) for name in ("less", "at_most", "equal")),
         *(Primitive(name, 1, BOOL, smooth=False) for name in ("at_most_zero", "equal_zero", "not")),
         *(Primitive(name, -1, BOOL, smooth=False) for name in ("and", "or")),
-        Primitive("add", -1, None),
-        Primitive("mul", -1, None),
     ]
 
 

@@ -8,12 +8,10 @@ from dataclasses import replace
 from attnc.grammar import tree
 
 from ..diagnostics import did_you_mean
-from ..ir import Axis, Node, Tensor
-from ..ir.axis import in_order
-from ..ir.node import BOOL, FLOAT, INT, walk
-from ..ir.rewrite import Rewriter
+from ..ir import Axis, Node
+from ..ir.node import BOOL, FLOAT, INT
 from .environment import Environment
-from .expressions import condition, evaluate, evaluate_all, integer, scalar
+from .expressions import condition, evaluate, evaluate_all, integer
 from .functions import FUNCTIONS, pointwise
 from .mistakes import (
     ArgumentTwice,
@@ -24,9 +22,6 @@ from .mistakes import (
     NotAnAxisOfDefinition,
     NotJoined,
     OneCondition,
-    RootInRoot,
-    RootWithoutBounds,
-    RootWithoutUnknown,
     TwiceBound,
     UnknownArgument,
     UnknownFunction,
@@ -34,6 +29,7 @@ from .mistakes import (
     WrongType,
     plural,
 )
+from .roots import root
 from .scope import STANDARD_INDICES
 from .sizes import size_text
 from .value import Over, Value
@@ -302,38 +298,6 @@ def _top(expr: tree.Call, env: Environment) -> Value:
     return Value(env.scope.graph.opaque("top", (*nodes, *domain), free, BOOL, "'top'", axes))
 
 
-def _root(expr: tree.Call, env: Environment) -> Value:
-    """`root[t: lo <= t <= hi](f)`: t is a number inside, not an index."""
-    graph = env.scope.graph
-    names = expr.bracket.indices if expr.bracket is not None else ()
-    bounds = _bounds(expr.bracket.condition, names[0].id) if expr.bracket is not None and len(names) == 1 else None
-    if bounds is None:
-        raise RootWithoutBounds(expr.bracket.span if expr.bracket is not None else expr.function.span).error()
-    unknown = graph.param(f"#{names[0].id}", FLOAT)
-    low, high = (scalar(bound, env, "a bound of 'root'") for bound in bounds)
-    local = None if env.local is None else {**env.local, names[0].id: Value(unknown)}
-    inner = replace(env, local=local, variables={**env.variables, names[0].id: unknown})
-    only_argument(expr, inner)
-    f = scalar(expr.arguments[0].value, inner, "what 'root' makes 0")
-    if unknown not in set(walk(f)):
-        raise RootWithoutUnknown(expr.arguments[0].value.span, names[0].id).error()
-    if any(node.kind == "root" for node in walk(f)):
-        raise RootInRoot(expr.arguments[0].value.span).error()
-    axes = in_order(f.axes | low.axes | high.axes)
-    tensor = Tensor(names[0].id, tuple(axis.size for axis in axes), FLOAT, "unknown")
-    read = graph.read(tensor, tuple(graph.index(axis) for axis in axes))
-    return Value(graph.root(tensor, Rewriter(graph, replaced={unknown: read})(f), graph.const(0.0), low, high))
-
-
-def _bounds(condition: tree.Expr | None, name: str) -> tuple[tree.Expr, tree.Expr] | None:
-    """low and high of `low <= t <= high`."""
-    if not isinstance(condition, tree.Compare) or [operator for operator, _ in condition.rest] != ["<=", "<="]:
-        return None
-    middle, high = (expr for _, expr in condition.rest)
-    is_it = isinstance(middle, tree.Name) and middle.id == name
-    return (condition.first, high) if is_it else None
-
-
 def _uniform(expr: tree.Call, env: Environment) -> Value:
     axes, _ = _over_one(expr, env)
     form = f"uniform{expr.bracket.span.brief() if expr.bracket is not None else ''}(seed)"
@@ -396,7 +360,7 @@ _STRUCTURES: dict[str, Callable[[tree.Call, Environment], Value]] = {
     "rank": _rank,
     "order": _order,
     "top": _top,
-    "root": _root,
+    "root": root,
     "uniform": _uniform,
     "solve": _solve,
     "join": _join,

@@ -109,7 +109,6 @@ static void gemm_columns(int64_t m, int64_t begin, int64_t end, int64_t k, const
 template <class T> static inline T magnitude(T x) { return x < 0 ? -x : x; }
 template <class T> static bool solve_step(T f, T slope, int step, T &t, T &below, T &above) {
   const T finest = sizeof(T) == 8 ? T(4.5e-16) : T(2.4e-7);
-  const T size = magnitude(below) > magnitude(above) ? magnitude(below) : magnitude(above);
   if (f != f || f == 0 || (f > 0 && step == 0)) return false;
   if (f > 0) above = t; else below = t;
   T next = t - f / slope;
@@ -118,7 +117,7 @@ template <class T> static bool solve_step(T f, T slope, int step, T &t, T &below
   if (!(next > below && next < above)) return false;
   const T moved = magnitude(next - t);
   t = next;
-  return moved > finest * size;
+  return moved > finest * magnitude(next);
 }
 
 // ---- values

@@ -183,7 +183,6 @@ def smaller(a, b):
 def solve_step(f, slope, step, t, below, above):
     """One step towards the zero of a rising f within [below, above], known to be f at t: Newton's where that stays
     inside what is left, else half of it (and every fourth time, for what Newton is slow on); and whether t may move."""
-    size = tl.maximum(tl.abs(below), tl.abs(above))
     open = (f == f) & (f != 0) & ((f < 0) | (step > 0)) & (step < 300)
     above = tl.where(open & (f > 0), t, above)
     below = tl.where(open & (f < 0), t, below)
@@ -193,7 +192,7 @@ def solve_step(f, slope, step, t, below, above):
     next = tl.where((slope != 0) & (next > below) & (next < above) & (is_slow == 0), next, half)
     open = open & (next > below) & (next < above)
     moved = tl.abs(next - t)
-    return tl.where(open, next, t), below, above, open & (moved > 2.4e-7 * size)
+    return tl.where(open, next, t), below, above, open & (moved > 2.4e-7 * tl.abs(next))
 
 
 @triton.jit

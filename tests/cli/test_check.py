@@ -67,11 +67,11 @@ def test_mistakes_of_the_file_as_a_whole(attnc, folder):
 
 
 def test_what_is_not_compiled_yet_is_noted(attnc, folder):
-    (folder / "sparse.attn").write_text("attention sparse\nnormalize p = sparsemax[j](s)\n")
+    (folder / "sparse.attn").write_text("attention sparse\nmask topk[j](s, 3)\n")
     found = attnc("check", "sparse.attn")
     assert found.exit_code == 0
     assert found.stdout == (
-        "sparse.attn: sparse(q, k, v) is well-formed\nsparse.attn: note: 'root' is checked but cannot be compiled yet\n"
+        "sparse.attn: sparse(q, k, v) is well-formed\nsparse.attn: note: 'top' is checked but cannot be compiled yet\n"
     )
 
 

@@ -65,8 +65,8 @@ def test_widths_that_are_none(attnc, width):
 
 
 def test_what_is_not_compiled_yet_still_has_a_tree_and_a_graph(attnc, folder):
-    (folder / "sparse.attn").write_text("attention sparse\nnormalize p = sparsemax[j](s)\n")
+    (folder / "sparse.attn").write_text("attention sparse\nmask topk[j](s, 3)\n")
     for stage in ("tree", "graph"):
         assert attnc("show", "sparse.attn", "--stage", stage).exit_code == 0
     found = attnc("show", "sparse.attn", "--stage", "plan")
-    assert found.exit_code == 1 and found.stderr.startswith("error[not-lowered]: 'root' cannot be compiled yet\n")
+    assert found.exit_code == 1 and found.stderr.startswith("error[not-lowered]: 'top' cannot be compiled yet\n")

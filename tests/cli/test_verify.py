@@ -59,7 +59,7 @@ def test_every_attention_of_every_file(attnc, monkeypatch):
 
 
 def test_what_is_not_compiled_yet_is_refused(attnc, folder):
-    (folder / "sparse.attn").write_text("attention sparse\nnormalize p = sparsemax[j](s)\n")
+    (folder / "sparse.attn").write_text("attention sparse\nmask topk[j](s, 3)\n")
     found = attnc("verify", "sparse.attn")
     assert found.exit_code == 1 and found.stderr.startswith("error[not-lowered]")
 

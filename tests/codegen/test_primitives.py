@@ -38,6 +38,7 @@ FORMULAS = {
     "bits": "(({n} & 6) ^ 3) + ({n} << 2) + ({n} >> 1) + 0.5",
     "int_extremes": "max({n}, 2) - min({n}, 1) + abs({n}) + sign({n}) + 0.5",
     "choice": "{x} if {y} < 0.2 and not {n} == 2 or {x} <= {y} else {n} + 0.5",
+    "random": "uniform[i]({n} + 3) + 0 * {x} + 0.5",
     "equal": "1.5 if {x} == {y} else 0.25",
 }
 
@@ -78,4 +79,8 @@ def test_every_pointwise_primitive_is_used_above():
     gradient = derivation.gradient(("x", "y"))
     roots = [node for node, _ in derivation.forward.values()] + [target.node for target in gradient.targets]
     used = {node.op for node in reachable(roots) if node.kind == "map"}
-    assert PRIMITIVES.keys() - used <= {"finite_or", "at_most_zero"}  # what softmax and causal masks are made of
+    assert PRIMITIVES.keys() - used <= {
+        "finite_or",
+        "at_most_zero",
+        "implicit",
+    }  # what softmax, masks and derivatives are made of

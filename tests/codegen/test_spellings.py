@@ -8,6 +8,7 @@ from attnc.ir.primitives import PRIMITIVES
 
 # spelt by rules of their own: structure, sums and products, conditions, conversions, powers of 2
 BY_RULE = {"add", "mul", "where", "exp", "to_float", "floor", "ceil", "round"}
+BY_RULE |= {"implicit"}  # gone once derivatives are taken
 BY_RULE |= {"less", "at_most", "equal", "at_most_zero", "equal_zero", "not", "and", "or"}
 
 

@@ -1,6 +1,6 @@
 """One folder per code: a spec that parses and is wrong (`.attn`, or `.py` with a function `spec`), and its message.
 
-`not-lowered` and `no-derivative` hold specs that are well-formed: they load, and are refused when computed.
+`not-lowered`, `no-derivative` and `not-monotone` hold well-formed specs: they load, and are refused when computed.
 
 ATTNC_UPDATE_GOLDENS=1 writes the messages anew.
 """
@@ -23,7 +23,7 @@ from .goldens import compare
 HERE = Path(__file__).parent
 CASES = sorted(path for path in (HERE / "spec").glob("*/*") if path.suffix in (".attn", ".py"))
 TOGETHER = sorted((HERE / "together").glob("*.attn"))
-WELL_FORMED = ("not-lowered", "no-derivative")
+WELL_FORMED = ("not-lowered", "no-derivative", "not-monotone")
 
 
 def name_of(path):

@@ -7,6 +7,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd import forward_ad
 
 import attnc
+from attnc.runtime.operators import call_as_operation
 
 B, H, G, N, D, E = 2, 4, 2, 6, 8, 5
 
@@ -100,7 +101,7 @@ def parents(last=N):
 
 def twice_differentiated():
     q = numbers(1, 1, 3, D).requires_grad_()
-    p = WEIGHTS(q, numbers(1, 1, 3, D))
+    p = call_as_operation(WEIGHTS, (q, numbers(1, 1, 3, D)), {})
     (once,) = torch.autograd.grad(p.square().sum(), q, create_graph=True)
     torch.autograd.grad(once.sum(), q)
 
@@ -108,7 +109,7 @@ def twice_differentiated():
 def dual_numbers():
     with forward_ad.dual_level():
         q = forward_ad.make_dual(numbers(1, 1, 3, D), numbers(1, 1, 3, D))
-        WEIGHTS(q, numbers(1, 1, 3, D))
+        call_as_operation(WEIGHTS, (q, numbers(1, 1, 3, D)), {})
 
 
 def without_data():

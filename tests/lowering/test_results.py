@@ -129,8 +129,6 @@ NOT_LOWERED = {
     "'rank'": "let r = rank[j](s) mask r < 4",
     "'order'": "let first = argmax[j](q[i] @ k[j]) score t = q[i] @ k[j] + first",
     "'top'": "mask topk[j](s, 3)",
-    "'root'": "normalize p = sparsemax[j](s)",
-    "'uniform'": "let u = uniform[b, h, i, j](3) normalize p = dropout(softmax[j](s), u, 0.5)",
     "a let that reads itself": "let state[i] = 0.5 * state[i - 1] + norm(q[i]) score t = q[i] @ k[j] + state[i]",
     "a product axis": "axis y, z: {r: 4, c: 4} input f[16] let g[y] = f[y(y.r + 1, y.c)] "
     "score t = q[i] @ k[j] + sum[y](g[y])",

@@ -71,7 +71,7 @@ def visits(spec, given):
     situation = caller.situation(spec.card(), tuple(inputs), parameters)
     named = {name: t.detach() for name, t in zip(situation.names, inputs)}
     filled, forward = counted(situation.forward, named)
-    available = {**named, "d_out": torch.ones_like(filled["out"])}
+    available = {**named, "d out": torch.ones_like(filled["out"])}
     available |= {kept.name: filled[kept.result or kept.name] for kept in situation.forward.kernel.kept}
     _, backward = counted(situation.backward(available), available)
     derivation = spec.derivation()

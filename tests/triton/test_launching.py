@@ -21,7 +21,7 @@ def test_grid_and_arguments():
     assert (values["q_stride0"], values["q_stride1"], values["q_stride2"]) == (4 * 300 * 64, 300 * 64, 64)
     assert (values["k_stride0"], values["v_stride1"]) == (2 * 300 * 64, 300 * 64)
     assert grid == (2 * 4 * -(-300 // values["ROWS"]), 1, 1)
-    assert signature["q"] == "*bf16" and signature["n_N"] == "i32"
+    assert signature["q_ptr"] == "*bf16" and signature["n_N"] == "i32"
     assert signature["q_stride0"] == "i64" and signature["q_stride2"] == "i32"
 
 

@@ -151,10 +151,8 @@ class RootInRoot(PlacedMistake):
     code: ClassVar[str] = "root-in-root"
 
     def diagnostic(self) -> Diagnostic:
-        title = "a 'root' within what another one makes 0"
-        return self.say(
-            title, "this holds a root", helps=("solve both in one equation, or name the inner one in a let",)
-        )
+        title = "a 'root' that reads the unknown of another one around it"
+        return self.say(title, "this holds such a root", helps=("solve both in one equation",))
 
 
 @dataclass(frozen=True)

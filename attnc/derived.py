@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from ..diagnostics import NOWHERE
-from ..ir import Axis, Graph, Node, Tensor
-from ..ir.node import COTANGENT, FLOAT, GRADIENT, TANGENT
-from ..ir.rewrite import substitute
-from ..ir.roles import Roles
-from ..lowering.meaning import InputDeclaration, Meaning, Result
-from ..lowering.sizes import size_text
-from .vjp import Part, Seed, vjp
+from .derivatives.vjp import Part, Seed, vjp
+from .diagnostics import NOWHERE
+from .ir import Axis, Graph, Node, Tensor
+from .ir.node import COTANGENT, FLOAT, GRADIENT, TANGENT
+from .ir.rewrite import substitute
+from .ir.roles import Roles
+from .lowering.meaning import InputDeclaration, Meaning, Result
+from .lowering.sizes import size_text
 
 Roots = Mapping[str, tuple[Node, tuple[Axis, ...]]]
 
