@@ -39,14 +39,14 @@ def find_groups(graph: Graph, root: Node, roles: Roles) -> Node:
                 head, group, count = found
                 position = graph.map("floordiv", (graph.index(head), count), "int")
                 rest = [c for c in conjuncts(node.domain) if c is not condition]
-                body, domain = (_at_group(graph, arg, head, group, position) for arg in (node.body, graph.all(*rest)))
+                body, domain = (at_group(graph, arg, head, group, position) for arg in (node.body, graph.all(*rest)))
                 return graph.reduce("sum", tuple(a for a in node.attribute if a is not group), body, domain)
         return node
 
     return Rewriter(graph, visit=visit)(root)
 
 
-def _at_group(graph: Graph, node: Node, head: Axis, group: Axis, position: Node) -> Node:
+def at_group(graph: Graph, node: Node, head: Axis, group: Axis, position: Node) -> Node:
     """A value at a group, read there wherever it does not depend on the head as well."""
     if group not in node.axes:
         return node
@@ -54,7 +54,7 @@ def _at_group(graph: Graph, node: Node, head: Axis, group: Axis, position: Node)
         return position
     if head not in node.axes:
         return graph.at(node, (group,), (position,))
-    return rebuild(graph, node, tuple(_at_group(graph, arg, head, group, position) for arg in node.args))
+    return rebuild(graph, node, tuple(at_group(graph, arg, head, group, position) for arg in node.args))
 
 
 def lift_groups(graph: Graph, root: Node) -> Node:

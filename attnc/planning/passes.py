@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..analysis.groups import group_of
+from ..analysis.groups import at_group, group_of
 from ..analysis.streaming import Move
 from ..analysis.tiles import TileClasses, classify
 from ..analysis.weights import MUL
@@ -45,6 +45,7 @@ class PassBuilder:
         self.main = [members[m] for m in group.members] or list(members.values())
         self.heads = self._find_heads()
         self.grid = self._grid()
+        self.told = self._find_told()
         self.nodes: dict[Node, Node] = {}
         self.split: Axis | None = None
 
@@ -60,10 +61,22 @@ class PassBuilder:
                     found[item[0]] = (item[1], item[2])
         return found
 
-    def _is_looped(self, condition: Node) -> bool:
-        """Whether it only says which heads are gone through."""
+    def _find_told(self) -> dict[Axis, tuple[Axis, Node]]:
+        """Groups that the pass knows by its head, which runs in parallel: group -> (head, heads in a group)."""
+        conditions = [condition for member in self.members.values() for condition in conjuncts(member.domain)]
+        found = [group_of(condition, self.roles) for condition in conditions]
+        return {i[1]: (i[0], i[2]) for i in found if i is not None and i[0] in self.grid and i[1] not in self.grid}
+
+    def _is_settled(self, condition: Node) -> bool:
+        """Whether it only ties a head to its group, where one of the two is gone through within the other."""
         item = group_of(condition, self.roles)
-        return item is not None and item[0] in self.heads
+        return item is not None and (item[0] in self.heads or item[1] in self.told)
+
+    def _settle_told(self, node: Node) -> Node:
+        for group, (head, count) in self.told.items():
+            position = self.graph.map("floordiv", (self.graph.index(head), count), "int")
+            node = at_group(self.graph, node, head, group, position)
+        return node
 
     def _grid(self) -> tuple[Axis, ...]:
         """Outer and further length axes that run in parallel: those that all row, loop and pair results keep."""
@@ -138,7 +151,8 @@ class PassBuilder:
         node = graph.reduce_as_is(member.op, member.attribute, body, domain)
         scattered_to = scattered(node, self.roles)
         gone = {condition for _, condition in scattered_to}
-        domain = graph.all(*(c for c in conjuncts(domain) if c not in gone and not self._is_looped(c)))
+        domain = graph.all(*(c for c in conjuncts(domain) if c not in gone and not self._is_settled(c)))
+        body, domain = self._settle_told(body), self._settle_told(domain)
         positions = tuple((axis, position_of(graph, axis, condition)) for axis, condition in scattered_to)
         widths = self._widths(node, positions)
         home = FREE if positions else self._home(node)
@@ -172,7 +186,7 @@ class PassBuilder:
         """Kept axes and those of the grid, so that each worker has a place of its own; a group whose head is kept is
         told by the head."""
         kept = accumulator.node.axes
-        known = {group for head, (group, _) in self.heads.items() if head in kept}
+        known = {group for head, (group, _) in self.heads.items() if head in kept} | self.told.keys()
         workers = frozenset((self.split,)) if self.split is not None else frozenset()
         return self.roles.memory_order((kept | frozenset(self.grid) | workers) - known)
 
@@ -185,7 +199,9 @@ class PassBuilder:
             used |= {a for a in store.node.axes if self._is_outer(a)}
         scattered_axes = {axis for a in accumulators for axis, _ in a.scattered}
         out = []
-        for axis in sorted(used - set(self.grid) - scattered_axes, key=lambda a: (a in self.heads, a.number)):
+        for axis in sorted(
+            used - set(self.grid) - scattered_axes - self.told.keys(), key=lambda a: (a in self.heads, a.number)
+        ):
             if axis in self.heads:
                 group, count = self.heads[axis]
                 low = graph.mul(graph.index(group), count)

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ..analysis.groups import group_of
 from ..analysis.ranges import range_of
 from ..ir import Axis, Graph, Node, Tensor
+from ..ir.logic import conjuncts
 from ..ir.node import walk
 from ..ir.rewrite import Rewriter, substitute
 from ..ir.roles import LENGTH, OUTER, Roles
@@ -197,9 +199,15 @@ class _Planner:
         assert accumulator.storage is not None
         read = self._read(accumulator.storage, accumulator.storage_axes)
         extra = tuple(axis for axis in accumulator.storage_axes if axis not in member.axes)
-        total = self.graph.reduce("sum", extra, read) if extra else read
+        ties = [c for c in conjuncts(member.domain) if self._tells(c, accumulator.storage_axes)]
+        total = self.graph.reduce("sum", extra, read, self.graph.all(*ties)) if extra else read
         self.totals.add(total)
         return total
+
+    def _tells(self, condition: Node, axes: tuple[Axis, ...]) -> bool:
+        """Whether a group that shares are not kept apart by is told by their head."""
+        item = group_of(condition, self.roles)
+        return item is not None and item[0] in axes and item[1] not in axes
 
     def _temporary(self, node: Node) -> tuple[Tensor, tuple[Axis, ...]]:
         axes = self.roles.memory_order(node.axes)

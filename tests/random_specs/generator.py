@@ -352,6 +352,10 @@ class Writer:
             lambda: f"l1[j](softmax[j]({s}) ** 2)",
             lambda: f"l1[j](softmax[i]({s}))",
             lambda: f"softmax[i, j]({s})",
+            lambda: f"{self.pick('sparsemax', 'entmax15')}[j]({s})",
+            lambda: f"{self.pick('sparsemax', 'entmax15')}[i]({s})",
+            lambda: f"dropout({inner()}, uniform[b, h, i, j]({self.number(0, 3)}), 0.25)",
+            lambda: f"clipped_softmax[j]({s}, -0.05, 1.05)",
         )
 
     def own_define(self):
