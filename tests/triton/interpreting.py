@@ -74,3 +74,25 @@ def errors_of(attention, drawn):
     torch.set_num_threads(1)
     found = measure(attention, drawn(attention), {})
     return [(e.name, e.is_good, e.worst, e.allowed, e.note) for e in found]
+
+
+def second_derivatives(text):
+    """How far gradients, the gradients of their squares and a tangent are from those of the dense meaning, relative to
+    their size."""
+    import attnc
+
+    attention = attnc.loads(text)
+    mend_bfloat16()
+    random = torch.Generator().manual_seed(0)
+    given = [torch.randn(1, 2, 19, 16, generator=random).requires_grad_() for _ in range(3)]
+    found, wanted = (_derivatives(call, given) for call in (attention, attention.reference))
+    return [float((a - b).norm() / b.norm()) for a, b in zip(found, wanted, strict=True)]
+
+
+def _derivatives(call, given):
+    out = call(*given)
+    first = torch.autograd.grad((out * out).sum(), given, create_graph=True)
+    second = torch.autograd.grad(sum((x * x).sum() for x in first), given)
+    plain = tuple(tensor.detach() for tensor in given)
+    _, tangent = torch.func.jvp(call, plain, tuple(tensor.cos() for tensor in plain))
+    return [*first, *second, tangent]

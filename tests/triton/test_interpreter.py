@@ -3,7 +3,7 @@
 import pytest
 
 from ..corpus import NAMES
-from .interpreting import measured
+from .interpreting import measured, second_derivatives
 from .workers import run
 
 ODD = {"B": 1, "H": 2, "G": 1, "M": 21, "N": 37}
@@ -25,3 +25,10 @@ def test_examples(name, dtype):
 @pytest.mark.parametrize("name", OTHERS)
 def test_corpus(name):
     check(name, "float32")
+
+
+@pytest.mark.parametrize("normalize", ["softmax[j](s)", "sparsemax[j](s)"])
+def test_derivatives_of_second_order(normalize):
+    text = f"attention a axis i, j: N mask j <= i normalize p = {normalize}"
+    errors = run("interpreter", second_derivatives, text)
+    assert len(errors) == 7 and all(error < 1e-5 for error in errors), errors
