@@ -1,5 +1,7 @@
 """Calls as torch's own operations are used: hooks, modes, several results, cotangents of every kind."""
 
+import copy
+import pickle
 import warnings
 
 import pytest
@@ -7,6 +9,8 @@ import torch
 from torch.autograd import grad
 from torch.utils._pytree import tree_leaves
 from torch.utils.checkpoint import checkpoint
+
+import attnc
 
 from .probes import expected, is_near, probe, several, tensors
 
@@ -318,3 +322,33 @@ def test_results_may_be_changed_where_they_are_not_kept(attention):
         assert "modified by an inplace operation" in str(error)
     else:
         assert are_near([tensor.grad for tensor in given], [2 * gradient for gradient in meant(given)])
+
+
+# --- derivatives as attentions ----------------------------------------------------------------------------------------
+
+
+def test_derivatives_can_be_called_explained_and_copied():
+    attention, given = probe(), tensors()
+    gradient = attention.gradient(("q", "slope"))
+    assert attention.gradient(("q", "slope")) is gradient and copy.deepcopy(gradient) is gradient
+    again = pickle.loads(pickle.dumps(gradient))
+    cotangent = torch.randn_like(given[0])
+    found = gradient(*given, cotangent)
+    wanted = meant([tensor.requires_grad_() for tensor in given], cotangent)
+    assert are_near(found, (wanted[0], wanted[3]))
+    assert all(map(torch.equal, again(*(t.detach() for t in given), cotangent), found))
+    assert "stage 0" in gradient.explain(*(t.detach() for t in given), cotangent)
+    tangent = attention.tangent(("v",))
+    moved = tangent(*(t.detach() for t in given), cotangent)
+    assert is_near(moved, expected(given[0], given[1], cotangent, given[3]))  # the result is linear in v
+
+
+def test_derivatives_in_inputs_that_do_not_matter():
+    """No gradient is an empty one, and no tangent either."""
+    attention = attnc.loads("attention a input x[N], y[N] axis i: N output z[i] = 2 * x[i] + 0 * y[i]")
+    x, y = torch.randn(5).requires_grad_(), torch.randn(5).requires_grad_()
+    first, second = grad((attention(x, y) ** 2).sum(), (x, y), create_graph=True)
+    assert is_near(first, 8 * x.detach()) and torch.all(second == 0)
+    assert is_near(grad(first.sum(), x)[0], torch.full((5,), 8.0))
+    _, moved = torch.func.jvp(lambda y: attention(x.detach(), y), (y.detach(),), (y.detach(),))
+    assert torch.all(moved == 0)
