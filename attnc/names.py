@@ -13,14 +13,15 @@ from typing import Any, ClassVar, NoReturn
 from attnc.diagnostics import Diagnostic, Mistake
 
 __all__ = [
-    "B", "D", "E", "G", "H", "M", "N", "argmax", "argmin", "atan2", "b", "cat", "causal", "ceil", "ceildiv",
-    "clamp", "cos", "count", "cummax", "cumprod", "cumsum", "d", "dropout", "e", "elu", "erf", "exclusive", "exp",
-    "exp2", "expm1", "floor", "gelu", "gumbel", "h", "i", "inf", "j", "join", "k", "kth", "l1", "l2", "log", "log1p",
-    "log2", "log_sigmoid", "logaddexp", "logsumexp", "mask", "mean", "norm", "onehot", "order", "out", "p", "prod",
+    "B", "D", "E", "G", "H", "M", "N", "argmax", "argmin", "atan2", "b", "cat", "causal", "ceil", "ceildiv", "clamp",
+    "clipped_softmax", "cos", "cosine", "count", "cummax", "cumprod", "cumsum", "d", "dropout", "e", "elu", "entmax",
+    "entmax15", "erf", "exclusive", "exp", "exp2", "expm1", "floor", "gelu", "gumbel", "h", "hard_sigmoid", "i",
+    "inf", "j", "join", "k", "kth", "l1", "l2", "laplace", "log", "log1p", "log2", "log_sigmoid", "log_softmax",
+    "logaddexp", "logsumexp", "mask", "mean", "norm", "onehot", "order", "out", "p", "pnorm", "power_softmax", "prod",
     "q", "rank", "relu", "require", "reverse", "root", "rope", "rsqrt", "s", "sample", "sigmoid", "sign",
-    "signed_softmax", "silu", "sin", "sink_softmax", "size", "softcap", "softmax", "softmax1", "softplus", "solve",
-    "sparsemax", "sqrt", "standardize", "std", "stop_gradient", "straight", "tanh", "top", "topk", "uniform", "v",
-    "var", "weighted_softmax", "xlogy",
+    "signed_softmax", "silu", "sin", "sink_softmax", "size", "softcap", "softmax", "softmax1", "softmax2", "softplus",
+    "solve", "sparsemax", "sqrt", "squared_relu", "standardize", "std", "stop_gradient", "straight", "subtractive",
+    "tanh", "taylor_softmax", "top", "topk", "uniform", "v", "var", "weighted_softmax", "xlogy",
 ]  # fmt: skip
 
 
@@ -100,6 +101,13 @@ reverse, exclusive = _words("reverse exclusive")
     prod, cumsum, cummax, cumprod, rank, order, top, root, uniform, solve,
 ) = _words(
     "prod cumsum cummax cumprod rank order top root uniform solve"
+)  # fmt: skip
+(
+    softmax2, log_softmax, clipped_softmax, pnorm, power_softmax, taylor_softmax, subtractive, entmax15, entmax,
+    hard_sigmoid, squared_relu, laplace, cosine,
+) = _words(
+    "softmax2 log_softmax clipped_softmax pnorm power_softmax taylor_softmax subtractive entmax15 entmax "
+    "hard_sigmoid squared_relu laplace cosine"
 )  # fmt: skip
 (
     mean, var, std, norm, count, logsumexp, argmax, argmin, topk, kth, dropout, gumbel, onehot, straight,

@@ -2,7 +2,7 @@
 
 A derivative is given per operand as a function of (graph, node, operands): the factor that multiplies the incoming
 derivative, or None where it is 0. `meaning` is the formula in sympy's notation of x, y: tests differentiate it and
-compare. Spellings live with their backends, torch's in runtime/reference.py; a test names a missing one.
+compare. Spellings live with their backends, torch's in runtime/pointwise.py; a test names a missing one.
 """
 
 from __future__ import annotations

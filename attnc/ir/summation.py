@@ -30,8 +30,8 @@ class Summation:
         outside = [c for c in conjuncts(domain) if not c.axes & bound and holds_reduction(c)]
         if outside:
             inside = self.all(*(c for c in conjuncts(domain) if c not in outside))
-            return self.guard(self.all(*outside), self._sum(axes, body, inside, domain))
-        return self._sum(axes, body, domain, domain)
+            return self.guard(self.all(*outside), self._sum(axes, body, inside, self.all(*outside)))
+        return self._sum(axes, body, domain, self.true)
 
     def _times_count(self: Graph, axes: tuple[Axis, ...], body: Node) -> Node:  # type: ignore[misc]
         idle = [axis for axis in axes if axis not in body.axes]
@@ -43,7 +43,7 @@ class Summation:
     def _sum(  # type: ignore[misc]
         self: Graph, axes: tuple[Axis, ...], body: Node, domain: Node, facts: Node
     ) -> Node:
-        """`facts` is what holds wherever the sum is read: the domain, and conditions hoisted from it."""
+        """`facts` is what holds wherever the sum is read: conditions hoisted from its domain."""
         if body.is_sum and len(body.args) == 1 and not body.attribute[1]:
             return self.scale(body.attribute[0][0], self._sum(axes, body.args[0], domain, facts))
         bound = frozenset(axes)
