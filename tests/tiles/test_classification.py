@@ -78,7 +78,7 @@ def check(condition, w, tile, is_turned):
     pessimism["mixed"] += bool(pairs.any() and not pairs.all())
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(conditions(), st.integers(-3, 8), st.lists(tiles, min_size=4, max_size=4), st.booleans())
 def test_random_conditions(condition, w, some, is_turned):
     try:
@@ -93,8 +93,8 @@ def test_random_conditions(condition, w, some, is_turned):
 
 
 def test_few_tiles_are_partial_without_need():
-    """Runs after the property, over the same tiles: how often intervals were too wide."""
-    pessimism.update(tiles=0, partial=0, mixed=0)
-    test_random_conditions()
+    """Over the tiles of the property, which may have run here already: how often intervals were too wide."""
+    if not pessimism["tiles"]:
+        test_random_conditions()
     assert pessimism["tiles"] > 500
     assert pessimism["partial"] <= 1.25 * pessimism["mixed"] + 10

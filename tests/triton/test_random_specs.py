@@ -16,7 +16,7 @@ plain = settings(
     deadline=None,
     derandomize=True,
     database=None,
-    max_examples=8,
+    max_examples=5,
     phases=(Phase.generate,),
     suppress_health_check=list(HealthCheck),
 )
