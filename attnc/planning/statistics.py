@@ -30,8 +30,10 @@ def separate_widths(graph: Graph, root: Node, roles: Roles) -> Node:
     def visit(node: Node) -> Node:
         if node.kind != "reduce" or node.op not in ("sum", "prod"):
             return node
-        outside = [c for c in conjuncts(node.domain) if _is_of_widths(c, roles) and not c.axes & set(node.attribute)]
-        if outside and node.op == "sum" and is_statistic(node, roles):
+        is_long = is_statistic(node, roles)
+        outside = [c for c in conjuncts(node.domain) if not c.axes or (is_long and _is_of_widths(c, roles))]
+        outside = [c for c in outside if not c.axes & set(node.attribute) and not c.is_const()]
+        if outside and node.op == "sum" and not (is_long and all(not c.axes for c in outside)):
             rest = graph.all(*(c for c in conjuncts(node.domain) if c not in outside))
             return graph.guard(graph.all(*outside), visit(graph.reduce("sum", node.attribute, node.body, rest)))
         widths = tuple(axis for axis in node.attribute if roles.of(axis) == WIDTH)
