@@ -39,7 +39,7 @@ def gradient_meaning(meaning: Meaning, forward: Roots, roles: Roles, wanted: Seq
     tensors = [declared.tensor for declared in meaning.inputs if declared.name in wanted]
     found = vjp(graph, seeds, tensors, roles)
     prefix = prefix_beside(GRADIENT, (declared.name for declared in (*meaning.inputs, *cotangents)))
-    results = [_result(graph, prefix + t.name, found[t], roles) for t in tensors if found[t]]
+    results = [replace(_result(graph, prefix + t.name, found[t], roles), like=t.name) for t in tensors if found[t]]
     return _made(meaning, f"gradient of {meaning.name}", cotangents, results)
 
 

@@ -58,6 +58,24 @@ class UnknownAttention(Mistake):
 
 
 @dataclass(frozen=True)
+class NotDifferentiable(Mistake):
+    """Asked for the derivative in something that is no floating input, or (`name` None) in nothing."""
+
+    code: ClassVar[str] = "not-differentiable"
+    attention: str
+    name: object
+    known: tuple[str, ...]
+
+    def diagnostic(self) -> Diagnostic:
+        near = did_you_mean(str(self.name), self.known)
+        helps = (f"did you mean '{near}'?",) if near else ()
+        title = f"'{self.attention}' has no floating input '{self.name}' to be differentiated in"
+        if self.name is None:
+            title = f"no input is named in which '{self.attention}' is to be differentiated"
+        return Diagnostic(self.code, title, (), f"it has {', '.join(self.known) or 'none'}", helps)
+
+
+@dataclass(frozen=True)
 class AttentionTwice(PlacedMistake):
     code: ClassVar[str] = "duplicate-name"
     name: str

@@ -133,9 +133,11 @@ class Derivation:
 
     def forward_outputs(self, kept: Sequence[Saved]) -> list[Output]:
         outputs = []
-        for name, (node, axes) in self.forward.items():
-            tensor = Tensor(name, tuple(axis.size for axis in axes), node.type, "result")
-            outputs.append(Output(tensor, axes, self._result_dtype(node, axes)))
+        for result in self.meaning.results:
+            node, axes = self.forward[result.name]
+            tensor = Tensor(result.name, tuple(axis.size for axis in axes), node.type, "result")
+            dtype = f"like {result.like}" if result.like else self._result_dtype(node, axes)
+            outputs.append(Output(tensor, axes, dtype))
         for saved in kept:
             if saved.result is None:
                 outputs.append(Output(saved.tensor, saved.axes, "sum" if saved.node.type == FLOAT else saved.node.type))

@@ -19,6 +19,7 @@ from attnc.grammar.tree import Define, File
 
 from .card import Card, make_card
 from .lowering import lower
+from .mistakes import NotDifferentiable
 from .pipeline import Derivation
 
 if TYPE_CHECKING:
@@ -93,15 +94,30 @@ class Attention:
 
     def gradient(self, wanted: tuple[str, ...]) -> Derived:
         """The gradient of these inputs as an attention: it takes the inputs, then a cotangent for each floating result,
-        and gives a gradient for each of these inputs that the results depend on."""
-        return self._derived_as("gradient", wanted)
+        and gives a gradient for each of these inputs that the results depend on.
+
+        Raises AttnError for a name that is no floating input."""
+        self._check_differentiable(wanted)
+        return self.derivative("gradient", wanted)
 
     def tangent(self, moving: tuple[str, ...]) -> Derived:
         """How the results move with these inputs, as an attention: it takes the inputs, then a tangent for each of
-        these, and gives a tangent for each floating result that moves, under its name."""
-        return self._derived_as("tangent", moving)
+        these, and gives a tangent for each floating result that moves, under its name.
 
-    def _derived_as(self, kind: str, inputs: tuple[str, ...]) -> Derived:
+        Raises AttnError for a name that is no floating input."""
+        self._check_differentiable(moving)
+        return self.derivative("tangent", moving)
+
+    def _check_differentiable(self, names: tuple[str, ...]) -> None:
+        known = tuple(item.name for item in self.card().inputs if item.type == "float")
+        for name in names:
+            if name not in known:
+                raise NotDifferentiable(self.name, name, known).error()
+        if not names:
+            raise NotDifferentiable(self.name, None, known).error()
+
+    def derivative(self, kind: str, inputs: tuple[str, ...]) -> Derived:
+        """What `gradient` and `tangent` give, of inputs known to be floating."""
         key = (kind, inputs)
         if key not in self._derived:
             self._derived[key] = Derived(self, kind, inputs)
@@ -224,7 +240,7 @@ class Derived(Attention):
 
 
 def _derived_again(base: Attention, kind: str, inputs: tuple[str, ...]) -> Derived:
-    return base._derived_as(kind, inputs)
+    return base.derivative(kind, inputs)
 
 
 @cache

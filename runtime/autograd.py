@@ -55,6 +55,16 @@ class Call:
             return self.situation
         return caller_of(self.attention).situation(self.card, tensors, self.parameters, self.needs)
 
+    def kept_of(self, output: Tensors) -> dict[str, torch.Tensor]:
+        """Among the outputs of `_Attention`, what the backward kernel reads; nothing where the derivative is called as
+        an attention in any case."""
+        if self.situation is None:
+            return {}
+        results = dict(zip((result.name for result in self.card.results), output))
+        own = iter(output[len(results) :])
+        kept = self.situation.forward.kernel.kept
+        return {item.name: next(own) if item.result is None else results[item.result] for item in kept}
+
 
 def apply(attention: Attention, card: Card, parameters: Parameters, tensors: Tensors) -> dict[str, torch.Tensor]:
     """Results by name; differentiable in the inputs that need a gradient or move."""
@@ -101,7 +111,9 @@ class _Attention(torch.autograd.Function):
         ctx.count = len(tensors)
         ctx.shapes = [(value.shape, value.dtype) for value in output]
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*tensors, *output)
+        kept = call.kept_of(output)
+        ctx.kept = tuple(kept)
+        ctx.save_for_backward(*tensors, *kept.values())
         ctx.save_for_forward(*tensors)
         ctx.mark_non_differentiable(
             *(value for place, value in enumerate(output) if place >= results or not value.is_floating_point())
@@ -111,20 +123,16 @@ class _Attention(torch.autograd.Function):
     def backward(ctx: Any, *cotangents: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
         call: Call = ctx.call
         saved = ctx.saved_tensors
-        tensors, found = saved[: ctx.count], saved[ctx.count :]
+        tensors, kept = saved[: ctx.count], saved[ctx.count :]
         given = {
-            output.name: _plain(torch.zeros_like(value) if cotangent is None else cotangent)
-            for output, value, cotangent in zip(call.card.results, found, cotangents)
-            if value.is_floating_point()
+            output.name: _plain(tensors[0].new_zeros(shape, dtype=dtype) if cotangent is None else cotangent)
+            for output, (shape, dtype), cotangent in zip(call.card.results, ctx.shapes, cotangents)
+            if dtype.is_floating_point
         }
         situation = call.situation
         if situation is None or torch.is_grad_enabled() or any(map(_moves, (*tensors, *given.values()))):
             return None, *_gradients(call, tensors, tuple(given.values()))
-        available = dict(zip(situation.names, tensors))
-        results = dict(zip((output.name for output in call.card.results), found))
-        own = iter(found[len(results) :])
-        for item in situation.forward.kernel.kept:
-            available[item.name] = results[item.result] if item.result is not None else next(own)
+        available = {**dict(zip(situation.names, tensors)), **dict(zip(ctx.kept, kept))}
         available |= {COTANGENT + name: cotangent for name, cotangent in given.items()}
         prepared = situation.backward(available)
         filled: Mapping[str, torch.Tensor] = prepared.run(available)
@@ -180,21 +188,19 @@ def _moves(tensor: torch.Tensor) -> bool:
 
 def _gradients(call: Call, tensors: Tensors, cotangents: Tensors) -> list[torch.Tensor | None]:
     """Gradients for each input that are themselves differentiable."""
-    derived = call.attention.gradient(call.wanted)
+    derived = call.attention.derivative("gradient", call.wanted)
     found = _call_derived(derived, call, (*tensors, *cotangents))
     prefix = prefix_beside(GRADIENT, (item.name for item in derived.card(call.statics).inputs))
     out: list[torch.Tensor | None] = []
     for item, need, tensor in zip(call.card.inputs, call.needs, tensors):
         gradient = found.get(prefix + item.name) if need else None
         out.append(torch.zeros_like(tensor) if need and gradient is None else gradient)
-        if gradient is not None:
-            out[-1] = gradient.to(tensor.dtype)
     return out
 
 
 def _tangents(call: Call, tensors: Tensors, moving: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """How each floating result moves; those that do not are left out."""
-    derived = call.attention.tangent(tuple(moving))
+    derived = call.attention.derivative("tangent", tuple(moving))
     return _call_derived(derived, call, (*tensors, *map(_plain, moving.values())))
 
 

@@ -17,6 +17,7 @@ from .mistakes import SecondOrder
 from .reference import Evaluator
 from .requirements import check_requirements
 from .signature import Parameters, arrange, bind_sizes, check_tensors
+from .transforms import check_plain
 
 if TYPE_CHECKING:
     from attnc.spec import Attention
@@ -54,6 +55,7 @@ def _dtype(card: Card, tensors: tuple[torch.Tensor, ...]) -> torch.dtype:
 
 def dense_call(attention: Attention, card: Card, tensors: tuple[Any, ...], parameters: Parameters) -> dict[str, Any]:
     """The call through dense torch operations, forward and derived backward: allowed where no kernel can be built."""
+    check_plain(attention.name, tensors)
     check_tensors(card, tensors)
     statics = tuple((p.name, parameters[p.name]) for p in card.statics)
     derivation = attention.derivation(statics)

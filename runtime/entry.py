@@ -28,7 +28,7 @@ Entry = Callable[[tuple[Any, ...], dict[str, Any]], Any]
 
 
 def make_entry(attention: Attention) -> Entry:
-    """Calls through kernels; what is recorded or mapped goes by way of operators.py."""
+    """Calls through kernels, whatever torch.func makes of them; recorded programs go by way of operators.py."""
     caller = Caller(f"{attention.name}\n{attention.text}", attention.card, attention.derivation)
     default = attention.card()
     plain = {parameter.name: parameter.default for parameter in default.parameters}

@@ -1,4 +1,4 @@
-"""The call as operations of torch.library, for whatever records or transforms programs: torch.compile, export, vmap.
+"""The call as operations of torch.library, for what records programs: torch.compile and export.
 
 `attnc::forward` and `attnc::backward` are opaque, differentiable once, and know their results' shapes without
 computing. An attention is named by a key: its name and a digest of its text. Int parameters are arguments of their own,

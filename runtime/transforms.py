@@ -36,11 +36,6 @@ _OPERATIONS_ONLY = "it records torch's operations, and a kernel is none"
 _NO_RULE = "it has no rule for kernels"
 
 
-def is_mapped() -> bool:
-    """Whether the call stands in torch.vmap and in no other transform of torch.func."""
-    return _are_functorch_transforms_active() and set(_kinds()) == {"Vmap"}
-
-
 def is_learned(tensor: torch.Tensor) -> bool:
     """Whether a tensor requires a gradient, of which torch.vmap's stand-ins know nothing."""
     while torch._C._functorch.is_batchedtensor(tensor):
@@ -54,6 +49,13 @@ def check_mapped(attention: str, tensors: Sequence[Any] = ()) -> None:
         raise _inside_functorch(attention).error()
     if forward_ad._current_level >= 0 and any(map(_has_tangent, tensors)):
         raise ForwardMode(attention).error()
+
+
+def check_plain(attention: str, tensors: Sequence[Any]) -> None:
+    """AttnError inside any of torch.func's transforms and in forward-mode differentiation."""
+    if _are_functorch_transforms_active():
+        raise _inside_functorch(attention).error()
+    check_mapped(attention, tensors)
 
 
 def check_transforms(attention: str) -> None:
@@ -72,8 +74,8 @@ def _kinds() -> list[str]:
 
 
 def _inside_functorch(attention: str) -> CallMistake:
-    innermost = [kind for kind in _kinds() if kind != "Vmap"][-1]
-    if innermost == "Jvp":
+    innermost = [kind for kind in _kinds() if kind != "Vmap"][-1:]
+    if innermost == ["Jvp"]:
         return ForwardMode(attention)
     help = f"use 'torch.autograd.grad', or call '{attention}.reference(…)' there"
     return InsideTransform(attention, "a transform of torch.func", _NO_RULE, help)

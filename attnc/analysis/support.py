@@ -1,4 +1,4 @@
-"""What the language says and no pass lowers yet: refused in one place, naming the construct."""
+"""What is well-formed and refused all the same: what no pass lowers yet, and roots that are not proved to be unique."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def first_not_monotone(root: Node) -> NotMonotone | None:
         if node.kind == "root":
             slope = node.args[1]
             low, high = range_of(slope)
-            if slope.is_const(0.0) or (low < 0 and high > 0):
-                return NotMonotone(node.span, brief(slope))
+            if slope.is_const(0.0) or not (low >= 0 or high <= 0):
+                return NotMonotone(node.span, _brief(slope))
     return None
 
 
-def brief(node: Node) -> str:
+def _brief(node: Node) -> str:
     text = expression(node)
     return f"'{text}'" if len(text) <= 100 else f"'{text[:100]}…'"
 

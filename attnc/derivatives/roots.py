@@ -54,7 +54,7 @@ def make_implicit(graph: Graph, node: Node) -> Node:
 
 def at_root(graph: Graph, node: Node, unknown: Tensor, value: Node) -> Node:
     """A node with a value for the unknown."""
-    reads = {part: value for part in walk(node) if part.is_unknown and part.attribute == unknown}
+    reads = {part: value for part in walk(node) if part.reads(unknown)}
     return Rewriter(graph, replaced=reads)(node)
 
 

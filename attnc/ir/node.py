@@ -85,6 +85,9 @@ class Node:
         """What a root around it is solved for."""
         return self.kind == "read" and self.attribute.origin == "unknown"
 
+    def reads(self, tensor: Tensor) -> bool:
+        return self.kind == "read" and bool(self.attribute == tensor)
+
     @property
     def is_sum(self) -> bool:
         """A linear combination: `attribute` is (coefficients, constant)."""

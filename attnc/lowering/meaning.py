@@ -55,12 +55,14 @@ class Requirement:
 
 @dataclass(frozen=True)
 class Result:
-    """An output: its node and the order of its axes (batch, head, written indices, trailing vector)."""
+    """An output: its node and the order of its axes (batch, head, written indices, trailing vector). `like`: the input
+    whose dtype it has, whatever the others hold."""
 
     name: str
     node: Node
     axes: tuple[Axis, ...]
     span: Span
+    like: str | None = None
 
 
 @dataclass(frozen=True)

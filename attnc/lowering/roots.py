@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from attnc.grammar import tree
 
-from ..ir import Tensor
+from ..ir import Node, Tensor
 from ..ir.axis import in_order
-from ..ir.node import FLOAT, walk
+from ..ir.node import FLOAT, reachable, walk
 from ..ir.rewrite import Rewriter
 from .environment import Environment
 from .expressions import scalar
@@ -36,9 +36,19 @@ def root(expr: tree.Call, env: Environment) -> Value:
     if any(node.kind == "root" and unknown in set(walk(node)) for node in walk(f)):
         raise RootInRoot(expr.arguments[0].value.span).error()
     axes = in_order(f.axes | low.axes | high.axes)
-    tensor = Tensor(names[0].id, tuple(axis.size for axis in axes), FLOAT, "unknown")
+    depth = _depth(f)
+    name = f"{names[0].id} {depth}" if depth else names[0].id
+    tensor = Tensor(name, tuple(axis.size for axis in axes), FLOAT, "unknown")
     read = graph.read(tensor, tuple(graph.index(axis) for axis in axes))
     return Value(graph.root(tensor, Rewriter(graph, replaced={unknown: read})(f), graph.const(0.0), low, high))
+
+
+def _depth(f: Node) -> int:
+    """How many roots stand within one another in f: by it their unknowns differ, while equal roots stay one."""
+    depths: dict[Node, int] = {}
+    for node in reachable([f]):
+        depths[node] = max((depths[arg] for arg in node.args), default=0) + (node.kind == "root")
+    return depths[f]
 
 
 def _bounds(condition: tree.Expr | None, name: str) -> tuple[tree.Expr, tree.Expr] | None:

@@ -109,7 +109,7 @@ class _Planner:
         graph = self.graph
         tensor, axes = self._temporary(root)
         unknown = self._read(tensor, axes)
-        reads = {part: unknown for arg in root.args for part in walk(arg) if part.is_unknown}
+        reads = {part: unknown for arg in root.args for part in walk(arg) if part.reads(root.attribute)}
         known = {**self.available, **reads}
         f, slope, low, high = Rewriter(graph, replaced=known, visit=self._settle_at).all(root.args)
         members = [n for n in statistics_of([f, slope], self.roles) if unknown in set(walk(n))]
@@ -123,7 +123,7 @@ class _Planner:
             builder.settle_groups(Rewriter(graph, replaced=final)(node), keep=frozenset(final.values()))
             for node in (f, slope)
         )
-        solve = Solve(unknown, low, high, value, rate, range_of(slope)[0] >= 0)
+        solve = Solve(unknown, low, high, value, rate, rises=range_of(root.args[1])[0] >= 0)
         self.stages.append(replace(made, solve=solve, epilogue=(Store(tensor, axes, unknown),)))
         self._provide(root, unknown)
 

@@ -61,6 +61,29 @@ def test_rows_without_keys():
     assert torch.all(out[:, :, 0] == 0) and all(torch.all(torch.isfinite(t.grad)) for t in given)
 
 
+NESTED = {
+    "a statistic beside the unknown": "let w[i] = sum[j](exp(s)) output t = root[t: -9.0 <= t <= 9.0]"
+    "(t * w[i] + sum[j](tanh(t - s)) - 1)",
+    "roots of roots, of one name": "normalize p = sparsemax[j](3 * sparsemax[j](s))",
+}
+
+
+@pytest.mark.parametrize("clauses", NESTED.values(), ids=list(NESTED))
+def test_statistics_beside_roots(clauses):
+    attention = attnc.loads(f"attention a axis i, j: N {clauses}")
+    given = [*draw(B=1, N=13), torch.randn(1, 2, 13, 3, dtype=torch.float64, requires_grad=True)]
+    attnc.verify(attention, *given[: len(attention.card().inputs)])
+
+
+def test_a_root_in_sums_of_weights():
+    """By hand: the unknown is bracketed again and again where a plain sum of e^s multiplies it."""
+    attention = attnc.loads(f"attention a axis i, j: N {NESTED['a statistic beside the unknown']}")
+    q, k = draw(B=1, N=13)
+    t, s = attention(q, k), q @ k.mT / 2
+    left = t * s.exp().sum(-1) + torch.tanh(t[..., None] - s).sum(-1) - 1
+    assert torch.all(left.abs() < 1e-9)
+
+
 def test_many_keys_are_not_kept():
     """Beyond what a worker keeps, scores are computed again at each step."""
     torch.manual_seed(0)

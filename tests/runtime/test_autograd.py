@@ -1,8 +1,10 @@
 """Calls as torch's own operations are used: hooks, modes, several results, cotangents of every kind."""
 
 import copy
+import gc
 import pickle
 import warnings
+import weakref
 
 import pytest
 import torch
@@ -311,6 +313,28 @@ def test_changing_a_saved_input_is_refused(attention):
             given[n].add_(1.0)
         with pytest.raises(RuntimeError, match="modified by an inplace operation"):
             out.sum().backward()
+
+
+def test_results_that_no_backward_reads_are_not_kept():
+    """A matrix of weights put out lives no longer than its reader."""
+    attention = attnc.loads("attention a output out, p")
+    given = tensors(learns=True)[:3]
+    found = attention(*given)
+    weights = weakref.ref(found.p)
+    out, _ = found
+    del found, _
+    gc.collect()
+    assert weights() is None
+    assert out.grad_fn is not None and is_near(grad(out.sum(), given[2])[0].sum(), torch.tensor(float(out.numel())))
+
+
+def test_gradients_of_inputs_wider_than_the_result():
+    """A float32 table beside bfloat16: its differentiable gradient is not rounded on the way."""
+    attention = attnc.loads("attention a input table[R, D] axis i, j: N score s = q[i] @ (k[j] + table[j % 3])")
+    q, k, v = (t.bfloat16() for t in tensors()[:3])
+    table = torch.randn(3, q.shape[-1], requires_grad=True)
+    (found,) = grad((attention(q, k, v, table).float() ** 2).sum(), table, create_graph=True)
+    assert found.dtype == torch.float32 and not torch.equal(found, found.bfloat16().float())
 
 
 def test_results_may_be_changed_where_they_are_not_kept(attention):

@@ -67,6 +67,22 @@ def test_several_results_densely(nothing, monkeypatch):
     assert all(map(is_near, gradients, exact))
 
 
+@pytest.mark.parametrize(
+    "transform",
+    [
+        lambda call, q: torch.vmap(call)(q[None]),
+        lambda call, q: torch.func.grad(lambda x: call(x).sum())(q),
+        lambda call, q: torch.func.jvp(call, (q,), (q,)),
+    ],
+    ids=["vmap", "grad", "jvp"],
+)
+def test_transforms_are_refused_densely(nothing, transform):
+    attnc.allow_reference()
+    q, *rest = tensors()
+    with pytest.raises(attnc.AttnError, match=r"inside-transform|forward-mode"):
+        transform(lambda x: probe()(x, *rest), q)
+
+
 def test_the_permission_changes_nothing_where_there_is_a_compiler(workplace):
     attnc.allow_reference()
     try:
