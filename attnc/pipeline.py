@@ -7,7 +7,7 @@ statements -> source. Nothing here needs torch.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from attnc.codegen.cpp.program import Source, write_program
@@ -19,6 +19,7 @@ from attnc.codegen.triton.program import TritonSource, write_module
 from .analysis.given_shifts import give_shifts
 from .analysis.groups import find_groups, lift_groups
 from .analysis.joins import join_sums
+from .analysis.own_shifts import own_shifts
 from .analysis.saves import Saved, choose_saves
 from .analysis.shifts import prove_shifts
 from .analysis.splits import split_sums
@@ -156,6 +157,7 @@ class Derivation:
         for name, (node, axes) in self.forward.items():
             targets.append(Target(Tensor(name, tuple(a.size for a in axes), node.type, "result"), axes, node))
         targets += [Target(saved.tensor, saved.axes, saved.node) for saved in kept if saved.result is None]
+        targets = [replace(t, node=own_shifts(self.meaning.graph, t.node, self.roles)) for t in targets]
         return make_plan(self.meaning.graph, targets, self.roles)
 
     def plan_backward(self, gradient: Gradient, both: bool = True) -> Plan:

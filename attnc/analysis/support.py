@@ -64,6 +64,8 @@ def first_unsupported(root: Node) -> NotLowered | None:
         for axis in node.axes | frozenset(node.bound):
             if axis.construct:
                 return NotLowered(node.span, axis.construct)
+            if axis.parts:
+                return NotLowered(node.span, "a result or a position over a whole joined axis")
     return None
 
 

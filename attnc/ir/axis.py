@@ -14,6 +14,7 @@ class Axis:
     """`number` orders axes and is unique in a graph; `size` is an integer node, without axes unless ragged.
 
     `is_vector` marks the anonymous trailing axes of `q[i]`, one for each size and place from the right.
+    `parts` are those of a joined axis, which no result of lowering has: see ir/joined.py.
     `construct` names what makes an axis special ("a product axis"); such axes are checked but not lowered yet.
     """
 
@@ -22,12 +23,22 @@ class Axis:
     size: Node = field(repr=False)
     is_vector: bool = False
     construct: str | None = None
+    parts: tuple[Part, ...] = ()
 
     def __repr__(self) -> str:
         return f"{self.name}'{self.number}"
 
     def __lt__(self, other: Axis) -> bool:
         return self.number < other.number
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One part of a joined axis: `own` is what values over the joined axis are written with, `of` the axis that it is a
+    copy of."""
+
+    own: Axis
+    of: Axis
 
 
 def in_order(axes: frozenset[Axis]) -> tuple[Axis, ...]:

@@ -11,7 +11,8 @@ from typing import Any
 
 from ..diagnostics import NOWHERE, Span
 from .algebra import Algebra
-from .axis import Axis
+from .axis import Axis, Part
+from .joined import reduce_parts
 from .logic import Logic
 from .node import BOOL, FLOAT, INT, Node, Tensor, is_zero
 from .summation import Summation
@@ -52,6 +53,17 @@ class Graph(Algebra, Logic, Summation):
     def axis(self, name: str, size: Node, is_vector: bool = False, construct: str | None = None) -> Axis:
         self._axes += 1
         return Axis(self._axes, name, size, is_vector, construct)
+
+    def _twin(self, axis: Axis) -> Axis:
+        if axis.parts:
+            return self.joined_axis(axis.name, tuple(part.of for part in axis.parts))
+        return self.axis(axis.name, axis.size)
+
+    def joined_axis(self, name: str, parts: tuple[Axis, ...]) -> Axis:
+        """The disjoint union of axes, in this order."""
+        own = tuple(Part(self._twin(axis), axis) for axis in parts)
+        self._axes += 1
+        return Axis(self._axes, name, self.add(*(axis.size for axis in parts)), parts=own)
 
     def vector_axis(self, size: Node, place: int) -> Axis:
         """The anonymous trailing axis of this size, `place` counted from the right."""
@@ -108,6 +120,13 @@ class Graph(Algebra, Logic, Summation):
         free = (value.axes - frozenset(axes)) | _axes_of(positions)
         return self._intern("at", "", (value, *positions), axes, free, value.type)
 
+    def join(self, axis: Axis, args: tuple[Node, ...]) -> Node:
+        """One value over a joined axis: each of `args` is written with its part's own axis."""
+        if all(arg is args[0] for arg in args) and args[0].kind == "const":
+            return args[0]
+        own = frozenset(part.own for part in axis.parts)
+        return self._intern("join", "", args, axis, (_axes_of(args) - own) | {axis}, args[0].type)
+
     def root(self, unknown: Tensor, f: Node, slope: Node, low: Node, high: Node) -> Node:
         """t at which f is 0, from low to high; f reads the unknown for t, at its own indices. `slope` is the derivative
         of f in t (until it is derived, the constant 0)."""
@@ -118,6 +137,9 @@ class Graph(Algebra, Logic, Summation):
         """`op` is sum, prod, max, min or argmax; an empty domain gives 0, 1, -inf, inf or -1."""
         domain = self.true if domain is None else domain
         axes = tuple(sorted(set(axes), key=lambda axis: axis.number))
+        joined = next((axis for axis in axes if axis.parts), None)
+        if joined is not None:
+            return reduce_parts(self, op, joined, tuple(axis for axis in axes if axis is not joined), body, domain)
         if not axes:
             assert op != "argmax", "argmax needs an axis"
             return self.guard(domain, body) if op == "sum" else self.where(domain, body, self.neutral(op, body.type))

@@ -11,6 +11,7 @@ guard    condition, value          -                    value where the conditio
 stop     value                     -                    value, with derivative 0
 at       value, one per axis       axes                 value with the axes read at other positions
 reduce   body, domain              axes                 `op` of body over the tuples of the axes in the domain
+join     one per part              joined axis          a value over the union of its parts (see joined.py)
 root     f, slope, low, high       tensor               t where f is 0, from low to high; f reads the tensor for t
 opaque   operands                  (axes, label)        a construct of the language that no pass lowers yet
 """

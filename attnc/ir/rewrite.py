@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from .axis import Axis
 from .graph import Graph
+from .joined import read_joined, whole_position
 from .node import Node, reachable
 
 
@@ -27,6 +28,8 @@ def rebuild(graph: Graph, node: Node, args: tuple[Node, ...]) -> Node:
         return graph.read(node.attribute, args)
     if node.kind == "root":
         return graph.root(node.attribute, *args)
+    if node.kind == "join":
+        return graph.join(node.attribute, args)
     if node.kind == "opaque":
         axes, label, key = node.attribute
         gone = frozenset().union(*(a.axes for a in node.args)) - frozenset().union(*(a.axes for a in args))
@@ -124,7 +127,11 @@ class _Substitution:
         if not any(axis in self.positions for axis in node.axes):
             return node
         if node.kind == "index":
-            return self.positions[node.attribute]
+            position = self.positions[node.attribute]
+            return whole_position(self.graph, node.attribute, position) if node.attribute.parts else position
+        if node.kind == "join" and node.attribute in self.positions:
+            args = tuple(self.done[arg] for arg in node.args)
+            return read_joined(self.graph, node.attribute, args, self.positions[node.attribute])
         if node.kind == "root":  # it is solved once, and read at other indices
             axes = tuple(axis for axis in self.positions if axis in node.axes)
             return self.graph.at(node, axes, tuple(self.positions[axis] for axis in axes))

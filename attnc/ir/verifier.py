@@ -24,6 +24,9 @@ def _expected_axes(node: Node) -> frozenset[Axis]:
     if node.kind == "opaque":
         axes: frozenset[Axis] = node.attribute[0]
         return axes
+    if node.kind == "join":
+        own = frozenset(part.own for part in node.attribute.parts)
+        return (frozenset().union(*(arg.axes for arg in node.args)) - own) | {node.attribute}
     if node.kind == "at":
         inner = node.args[0].axes - frozenset(node.attribute)
         return inner.union(*(arg.axes for arg in node.args[1:]))
@@ -75,6 +78,11 @@ def _check_reduce(node: Node) -> None:
     assert len(set(node.attribute)) == len(node.attribute), node
 
 
+def _check_join(node: Node) -> None:
+    assert len(node.args) == len(node.attribute.parts) > 1, node
+    assert all(arg.type == node.type for arg in node.args), node
+
+
 def _check_root(node: Node) -> None:
     assert len(node.args) == 4 and all(arg.type == FLOAT for arg in node.args), node
     unknowns = [part for arg in node.args for part in walk(arg) if part.is_unknown]
@@ -93,5 +101,6 @@ _CHECKS: dict[str, Callable[[Node], None]] = {
     "at": _check_at,
     "reduce": _check_reduce,
     "root": _check_root,
+    "join": _check_join,
     "opaque": _check_stop,
 }

@@ -13,6 +13,7 @@ from ..ir.node import BOOL, FLOAT, INT
 from .environment import Environment
 from .expressions import condition, evaluate, evaluate_all, integer
 from .functions import FUNCTIONS, pointwise
+from .joined import join
 from .mistakes import (
     ArgumentTwice,
     ExtraArgument,
@@ -20,7 +21,6 @@ from .mistakes import (
     MissingArgument,
     NeedsBracket,
     NotAnAxisOfDefinition,
-    NotJoined,
     OneCondition,
     TwiceBound,
     UnknownArgument,
@@ -216,7 +216,7 @@ def _scan(expr: tree.Call, env: Environment) -> Value:
     graph = env.scope.graph
     name = expr.function.id
     if expr.bracket is None:
-        raise NeedsBracket(expr.function.span, name, f"{name}[j]({_arguments_text(expr)})").error()
+        raise needs_bracket(expr).error()
     overs, flags = bound_axes(expr, env, FLAGS)
     axes = tuple(axis for over in overs for axis in over.axes)
     if len(axes) != 1:
@@ -230,14 +230,19 @@ def _scan(expr: tree.Call, env: Environment) -> Value:
     return Value(graph.opaque(expr.function.id, args, free, type, f"the scan '{expr.function.id}'", key), value.vector)
 
 
+def needs_bracket(expr: tree.Call) -> NeedsBracket:
+    """The mistake of a call without its bracket."""
+    name = expr.function.id
+    return NeedsBracket(expr.function.span, name, f"{name}[j]({_arguments_text(expr)})")
+
+
 def _arguments_text(expr: tree.Call) -> str:
     return ", ".join(argument.span.brief() for argument in expr.arguments)
 
 
 def _over_one(expr: tree.Call, env: Environment) -> tuple[tuple[Axis, ...], tuple[Node, ...]]:
-    name = expr.function.id
     if expr.bracket is None:
-        raise NeedsBracket(expr.function.span, name, f"{name}[j]({_arguments_text(expr)})").error()
+        raise needs_bracket(expr).error()
     overs, _ = bound_axes(expr, env)
     axes = tuple(axis for over in overs for axis in over.axes)
     inherited = tuple(c for over in overs for c in over.conditions)
@@ -323,26 +328,6 @@ def _solve(expr: tree.Call, env: Environment) -> Value:
     return Value(env.scope.graph.opaque("solve", (matrix.node, right.node), free, FLOAT, "'solve'", axes))
 
 
-def _join(expr: tree.Call, env: Environment) -> Value:
-    axes, _ = _over_one(expr, env)
-    assert expr.bracket is not None
-    if len(axes) != 1:
-        raise WrongBracketCount(expr.bracket.span, "join", "1 index", len(axes), "join[u](x, y)").error()
-    parts = env.scope.parts.get(axes[0], ())
-    if not parts:
-        raise NotJoined(expr.bracket.indices[0].span, expr.bracket.indices[0].id).error()
-    names = tuple("xyz"[n] if len(parts) <= 3 else f"x{n + 1}" for n in range(len(parts)))
-    form = f"join[{axes[0].name}]({', '.join(names)})"
-    given = match_arguments(expr, names, form)
-    if len(given) < len(parts):
-        missing = tuple(name for name in names if name not in given)
-        raise MissingArgument(expr.function.span, "join", missing, form).error()
-    values = evaluate_all([given[name].value for name in names], env.inside(parts))
-    free = frozenset(axes).union(*(value.node.axes for value in values)) - frozenset(parts)
-    nodes = tuple(value.node for value in values)
-    return Value(env.scope.graph.opaque("join", nodes, free, values[0].type, "a joined axis", axes), values[0].vector)
-
-
 def _product_index(expr: tree.Call, env: Environment) -> Value:
     axis = env.scope.axes[expr.function.id]
     names = env.scope.components[axis]
@@ -363,5 +348,5 @@ _STRUCTURES: dict[str, Callable[[tree.Call, Environment], Value]] = {
     "root": root,
     "uniform": _uniform,
     "solve": _solve,
-    "join": _join,
+    "join": join,
 }

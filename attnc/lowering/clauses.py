@@ -101,6 +101,10 @@ def _lower(scope: Scope, entry: LetEntry) -> Value:
         for mask in masks
         if mask.axes <= free and (clause.role == "normalize" or (governed and _governs(scope, entry, mask, free, bare)))
     ]
+    if clause.role == "normalize":
+        env = Environment(scope, masks, free)
+        for axis in sorted(value.node.axes):
+            conditions += [c for mask in masks for c in env.part_conditions(mask, axis, free)]
     node = scope.graph.guard(scope.graph.all(*conditions), value.node)
     return Value(node, value.vector, value.is_reduction and not conditions)
 

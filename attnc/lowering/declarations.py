@@ -235,11 +235,8 @@ def _joined_axis(scope: Scope, item: tree.AxisItem, size: tree.JoinedSize) -> No
         if axis in parts:
             raise TwiceBound(part.span, part.id, "in this joined axis", size.parts[parts.index(axis)].span).error()
         parts.append(axis)
-    whole = scope.graph.add(*(axis.size for axis in parts))
     for name in item.names:
-        axis = scope.graph.axis(name.id, whole, construct="a joined axis")
-        scope.axes[name.id] = axis
-        scope.parts[axis] = tuple(parts)
+        scope.axes[name.id] = scope.graph.joined_axis(name.id, tuple(parts))
 
 
 def lower_requirements(scope: Scope, clause: tree.Require) -> list[Requirement]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ..ir import Axis, Node
+from ..ir.rewrite import substitute
 from .scope import MaskEntry, Scope
 from .value import Over, Value
 
@@ -34,4 +35,22 @@ class Environment:
         bound = frozenset(axes)
         batch = frozenset((self.scope.current("b"),))
         around = bound | self.free | self.enclosing | batch
-        return [mask.condition for mask in self.masks if mask.axes & bound and mask.axes <= around]
+        found = [mask.condition for mask in self.masks if mask.axes & bound and mask.axes <= around]
+        for axis in sorted(around):
+            for mask in self.masks if axis.parts else ():
+                if axis in bound or mask.axes & bound:
+                    found += self.part_conditions(mask, axis, around)
+        return found
+
+    def part_conditions(self, mask: MaskEntry, axis: Axis, around: frozenset[Axis]) -> list[Node]:
+        """What a mask that names one part of a joined axis says of it: on that part only."""
+        graph, conditions = self.scope.graph, []
+        for part in axis.parts:
+            if part.of in mask.axes and mask.axes - {part.of} <= around:
+                says = [mask.condition]
+            else:
+                says = self.part_conditions(mask, part.of, around)
+            conditions.append([substitute(graph, one, {part.of: graph.index(part.own)}) for one in says])
+        if sum(map(bool, conditions)) != 1:
+            return []
+        return [graph.join(axis, tuple(says[0] if says else graph.true for says in conditions))]

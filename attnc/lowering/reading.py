@@ -12,6 +12,7 @@ from attnc.grammar import tree
 
 from ..diagnostics import Span, did_you_mean
 from ..ir import Axis, Node
+from ..ir.joined import part_of
 from ..ir.node import INT
 from ..ir.rewrite import substitute
 from .entry import Entry
@@ -230,10 +231,10 @@ def _read_let(name: tree.Name, exprs: Sequence[tree.Expr | tree.Slice] | None, e
         return _circular(scope, entry, entries)
     if entries is None:
         return value
-    joined = _part_of_joined(scope, value, entries)
-    if joined is not None:
-        return joined
     if entry.indices is None:
+        joined = _read_part(env, value, entries)
+        if joined is not None:
+            return joined
         inferred = [axis.name for axis in sorted(value.node.axes - set(value.vector)) if axis.name not in "bhg"]
         names = [e.bare.name if e.bare else inferred[n] if n < len(inferred) else "…" for n, e in enumerate(entries)]
         left = f"{entry.clause.role} {name.id}[{', '.join(names)}]"
@@ -262,14 +263,11 @@ def _circular(scope: Scope, entry: LetEntry, entries: tuple[Entry, ...]) -> Valu
     return Value(scope.graph.opaque("recurrence", nodes, axes, "float", "a let that reads itself", key))
 
 
-def _part_of_joined(scope: Scope, value: Value, entries: tuple[Entry, ...]) -> Value | None:
-    """`p[j]` where p runs over the joined axis `u: j | c`."""
-    for axis in sorted(value.node.axes):
-        parts = scope.parts.get(axis)
-        if parts and len(entries) >= 1 and entries[-1].bare in parts:
-            free = (value.node.axes - {axis}) | entries[-1].node.axes
-            args = (value.node, *(e.node for e in entries))
-            return Value(scope.graph.opaque("part", args, free, value.type, "a joined axis"), value.vector)
+def _read_part(env: Environment, value: Value, entries: Sequence[Entry]) -> Value | None:
+    """`p[j]` where p, whose clause writes no indices, runs over the joined axis `u: j | c`; None for anything else."""
+    for axis in sorted(axis for axis in value.node.axes if axis.parts):
+        if len(entries) == 1 and part_of(axis, entries[0].node) is not None:
+            return Value(substitute(env.scope.graph, value.node, {axis: entries[0].node}), value.vector)
     return None
 
 
@@ -311,6 +309,8 @@ def _inside(
 ) -> list[Node]:
     """Conditions under which a position lies on the axis; none for an index over the same size."""
     scope, graph = env.scope, env.scope.graph
+    if part_of(axis, entry.node) is not None:
+        return []
     if entry.bare is not None:
         if scope.same_size(entry.bare.size, axis.size):
             return []
@@ -326,6 +326,8 @@ def read_moved(env: Environment, node: Node, moves: dict[Axis, Node]) -> Node:
 
     graph = env.scope.graph
     moves = {a: p for a, p in moves.items() if a in node.axes and p is not graph.index(a)}
+    parts = {axis: moves.pop(axis) for axis in list(moves) if axis.parts}
+    node = substitute(graph, node, parts)
     if not moves:
         return node
     if holds_statistic(env.scope, node):

@@ -68,7 +68,6 @@ class Scope:
     sizes: dict[str, Node] = field(default_factory=dict)
     axes: dict[str, Axis] = field(default_factory=dict)
     components: dict[Axis, tuple[str, ...]] = field(default_factory=dict)
-    parts: dict[Axis, tuple[Axis, ...]] = field(default_factory=dict)
     parameters: dict[str, ParameterDeclaration] = field(default_factory=dict)
     inputs: dict[str, InputDeclaration] = field(default_factory=dict)
     lets: dict[str, LetEntry] = field(default_factory=dict)

@@ -114,6 +114,7 @@ class PassBuilder:
             self.split = self.graph.axis("worker", self.graph.size(SPLITS))
         tile_stores = tuple(Store(target.tensor, target.axes, self.settle_groups(node)) for target, node in stored)
         domains = [a.domain for a in accumulators] + [self.graph.true for _ in tile_stores]
+        assert domains, "sums over several lengths at once that no pass holds"
         return Pass(
             self.row,
             self.loop,

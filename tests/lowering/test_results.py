@@ -132,7 +132,6 @@ NOT_LOWERED = {
     "a let that reads itself": "let state[i] = 0.5 * state[i - 1] + norm(q[i]) score t = q[i] @ k[j] + state[i]",
     "a product axis": "axis y, z: {r: 4, c: 4} input f[16] let g[y] = f[y(y.r + 1, y.c)] "
     "score t = q[i] @ k[j] + sum[y](g[y])",
-    "a joined axis": "axis n: 4, u: j | n input z[4] let w[i, u] = softmax[u](join[u](s, z[n])) normalize p = w[i, j]",
     "a ragged axis": "input size_of[M]: int axis n: size_of[i] score t = q[i] @ k[j] + sum[n](n)",
     "'solve'": "input A[D, D] axis c: D let z[d] = solve[d, c](A[d, c], w[d]) input w[D] "
     "score t = q[i] @ k[j] + sum[d](z[d])",
