@@ -7,7 +7,8 @@ Nothing here is decided: every choice was the plan's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 from attnc.analysis.tiles import TileClasses
 from attnc.ir import Axis, Node, Tensor
@@ -143,6 +144,18 @@ class Tiles:
     loop: Axis
     classes: TileClasses
     body: tuple[TileStatement, ...]
+
+
+def collecting(tiles: Tiles, wanted: Callable[[Node], bool]) -> Tiles:
+    """The same walk, for some of its sums kept by rows alone."""
+
+    def part(statement: TileStatement) -> TileStatement:
+        if not isinstance(statement, Sweep):
+            return statement
+        kept = tuple(c for c in statement.collects if c.local is None or wanted(c.local.node))
+        return replace(statement, collects=kept)
+
+    return replace(tiles, body=tuple(part(statement) for statement in tiles.body))
 
 
 @dataclass(frozen=True)

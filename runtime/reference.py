@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from attnc.ir import Axis, Node
+from attnc.ir import Axis, Node, Tensor
 from attnc.ir.axis import in_order
-from attnc.ir.node import BOOL, FLOAT, INT
+from attnc.ir.node import BOOL, FLOAT, INT, reachable
 
 from .pointwise import POINTWISE, TYPED, Array, power
 
@@ -245,14 +245,19 @@ def _root(ev: Evaluator, node: Node) -> Array:
     """By halves, to neighbouring numbers; then, for derivatives alone, two steps of Newton's method: the first makes
     those of one order right, the second three."""
     f, slope, low, high = node.args
-    axes = in_order(node.axes)
-    shape = [ev.length(axis) for axis in axes]
+    shape = [ev.length(axis) for axis in in_order(node.axes)]
     below, above = (ev.aligned(bound, node.axes).detach().expand(shape).clone() for bound in (low, high))
+
+    still = {part: ev(part) for arg in (f, slope) for part in _still(arg, node.attribute)}
 
     def at(t: Array, part: Node) -> Array:
         inner = Evaluator(ev.sizes, ev.parameters, {**ev.tensors, node.attribute.name: t}, ev.dtype, ev.device)
+        inner.done = dict(still)
         return inner.aligned(part, node.axes).expand(shape)
 
+    if node.is_least:
+        with torch.no_grad():
+            return _least(lambda t: at(t, f), below, above)
     with torch.no_grad():
         rises = bool((at(below, slope) >= 0).all() and (at(above, slope) >= 0).all())
         for _ in range(2000):
@@ -269,6 +274,52 @@ def _root(ev: Evaluator, node: Node) -> Array:
         step = torch.where(rate == 0, torch.zeros_like(step), step)
         t = t - (step - step.detach())
     return t
+
+
+def _still(root: Node, unknown: Tensor) -> set[Node]:
+    """The largest parts that do not read an unknown."""
+    moving: set[Node] = set()
+    for node in reachable([root]):
+        if node.reads(unknown) or any(arg in moving for arg in node.args):
+            moving.add(node)
+    if root not in moving:
+        return {root}
+    opened = [node for node in reachable([root]) if node in moving and node.kind != "root"]
+    inner = {arg for node in moving if node.kind == "root" for arg in node.args[:2]}
+    hidden = set(reachable(list(inner)))
+    found = {arg for node in opened if node not in hidden for arg in node.args if arg not in moving}
+    return found | {arg for node in moving if node.kind == "root" for arg in node.args[2:] if arg not in moving}
+
+
+_BITS = {
+    torch.float64: torch.int64,
+    torch.float32: torch.int32,
+    torch.bfloat16: torch.int16,
+    torch.float16: torch.int16,
+}
+
+
+def _least(holds: Callable[[Array], Array], low: Array, high: Array) -> Array:
+    """By halves of the numbers in order, whose bits count them."""
+    bits = _BITS.get(low.dtype)
+
+    def keys(values: Array) -> Array:
+        return _in_order(values.view(bits)) if bits is not None else values
+
+    def numbers(found: Array) -> Array:
+        return _in_order(found).view(low.dtype) if bits is not None else found
+
+    below, above = keys(low), keys(high)
+    while bool((below < above).any()):
+        middle = (below & above) + ((below ^ above) >> 1)
+        right = holds(numbers(middle)) | (below >= above)
+        below, above = torch.where(right, below, middle + 1), torch.where(right & (below < above), middle, above)
+    return numbers(above)
+
+
+def _in_order(bits: Array) -> Array:
+    """The bits of floating numbers as integers in the same order, and back."""
+    return torch.where(bits < 0, bits ^ torch.iinfo(bits.dtype).max, bits)
 
 
 def _opaque(ev: Evaluator, node: Node) -> Array:

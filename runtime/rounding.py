@@ -12,7 +12,8 @@ import torch
 
 from attnc.derivatives.roots import at_root
 from attnc.ir import Graph, Node
-from attnc.ir.node import FLOAT, open_nodes, reachable
+from attnc.ir.axis import in_order
+from attnc.ir.node import FLOAT, open_nodes, reachable, walk
 from attnc.ir.primitives import PRIMITIVES
 
 from .reference import Evaluator
@@ -45,8 +46,6 @@ class Spread:
     def _aligned(self, arg: Node, node: Node) -> Array:
         """An operand's spread with the dimensions of the node."""
         value = self.done[arg] if arg.type == FLOAT else torch.zeros((), dtype=self.values.dtype)
-        from attnc.ir.axis import in_order
-
         if arg.type != FLOAT:
             return value
         for place, axis in enumerate(in_order(node.axes)):
@@ -75,11 +74,28 @@ class Spread:
 
     def _root(self, node: Node) -> Array:
         """That of f where it is solved, over the slope there; and the last digit of the root itself."""
+        if node.is_least:
+            return self._least(node)
         f, slope = (at_root(self.graph, arg, node.attribute, node) for arg in node.args[:2])
         self.done[node] = torch.zeros((), dtype=self.values.dtype).expand(self.values(node).shape)
         rate = self.values.aligned(slope, node.axes).abs()
         spread = self(f) / torch.where(rate == 0, torch.ones_like(rate), rate)
         return (spread**2 + (self.unit * self.values(node).abs()) ** 2).sqrt()
+
+    def _least(self, node: Node) -> Array:
+        """The largest of what the number is compared with: it is one of these."""
+        axes = in_order(node.axes)
+        total = torch.zeros([self.values.length(axis) for axis in axes], dtype=self.values.dtype)
+        for part in walk(node.args[0]):
+            if any(arg.is_unknown for arg in part.args):
+                for other in (arg for arg in part.args if not arg.is_unknown and arg.type == FLOAT):
+                    spread = self(other).nan_to_num(nan=0.0, posinf=0.0)
+                    extra = [place for place, axis in enumerate(in_order(other.axes)) if axis not in node.axes]
+                    spread = spread.amax(extra) if extra else spread
+                    for place, axis in enumerate(axes):
+                        spread = spread if axis in other.axes else spread.unsqueeze(place)
+                    total = torch.maximum(total, spread)
+        return total
 
     def _at(self, node: Node) -> Array:
         moved = Evaluator(self.values.sizes, self.values.parameters, self.values.tensors, self.values.dtype)
@@ -126,8 +142,6 @@ class Spread:
     def _reduce(self, node: Node) -> Array:
         values = self.values
         axes = node.body.axes | node.domain.axes | frozenset(node.attribute)
-        from attnc.ir.axis import in_order
-
         order = in_order(axes)
         shape = [values.length(axis) for axis in order]
         domain = values.aligned(node.domain, axes).expand(shape)

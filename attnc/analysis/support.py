@@ -43,7 +43,7 @@ class NotMonotone(Mistake):
 def first_not_monotone(root: Node) -> NotMonotone | None:
     """The first root below a node whose slope has no sign that its form proves."""
     for node in walk(root):
-        if node.kind == "root":
+        if node.kind == "root" and not node.is_least:
             slope = node.args[1]
             low, high = range_of(slope)
             if slope.is_const(0.0) or not (low >= 0 or high <= 0):

@@ -17,7 +17,7 @@ def find_slopes(graph: Graph, node: Node, roles: Roles) -> Node:
     """The node with every root's slope derived."""
 
     def visit(part: Node) -> Node:
-        if part.kind != "root" or not part.args[1].is_const(0.0):
+        if part.kind != "root" or part.is_least or not part.args[1].is_const(0.0):
             return part
         f, _, low, high = part.args
         made = graph.root(part.attribute, f, _slope(graph, f, part.attribute, roles), low, high)
@@ -43,7 +43,7 @@ def make_implicit(graph: Graph, node: Node) -> Node:
     """The node with its roots as values that have a derivative."""
 
     def visit(part: Node) -> Node:
-        if part.kind != "root":
+        if part.kind != "root" or part.is_least:
             return part
         value = make_plain(graph, part)
         f, slope = (at_root(graph, arg, part.attribute, value) for arg in part.args[:2])

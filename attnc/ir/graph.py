@@ -133,6 +133,12 @@ class Graph(Algebra, Logic, Summation):
         args = (f, slope, low, high)
         return self._intern("root", "", args, unknown, _axes_of(args), FLOAT)
 
+    def least(self, unknown: Tensor, condition: Node, low: Node, high: Node) -> Node:
+        """The first number (integer, for an unknown of that type) from low to high at which a condition holds that goes
+        on to hold from there; high where none does."""
+        args = (condition, self.const(0.0), low, high)
+        return self._intern("root", "least", args, unknown, _axes_of(args), unknown.type)
+
     def reduce(self, op: str, axes: tuple[Axis, ...], body: Node, domain: Node | None = None) -> Node:
         """`op` is sum, prod, max, min or argmax; an empty domain gives 0, 1, -inf, inf or -1."""
         domain = self.true if domain is None else domain

@@ -12,7 +12,8 @@ stop     value                     -                    value, with derivative 0
 at       value, one per axis       axes                 value with the axes read at other positions
 reduce   body, domain              axes                 `op` of body over the tuples of the axes in the domain
 join     one per part              joined axis          a value over the union of its parts (see joined.py)
-root     f, slope, low, high       tensor               t where f is 0, from low to high; f reads the tensor for t
+root     f, slope, low, high       tensor               t where f is 0, from low to high; f reads the tensor for t;
+                                                        `op` least: the first t at which the condition f holds
 opaque   operands                  (axes, label)        a construct of the language that no pass lowers yet
 """
 
@@ -88,6 +89,11 @@ class Node:
 
     def reads(self, tensor: Tensor) -> bool:
         return self.kind == "read" and bool(self.attribute == tensor)
+
+    @property
+    def is_least(self) -> bool:
+        """A search for the first value at which a condition holds."""
+        return self.kind == "root" and self.op == "least"
 
     @property
     def is_sum(self) -> bool:

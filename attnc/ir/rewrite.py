@@ -27,7 +27,10 @@ def rebuild(graph: Graph, node: Node, args: tuple[Node, ...]) -> Node:
     if node.kind == "read":
         return graph.read(node.attribute, args)
     if node.kind == "root":
-        return graph.root(node.attribute, *args)
+        f, slope, low, high = args
+        if node.is_least:
+            return graph.least(node.attribute, f, low, high)
+        return graph.root(node.attribute, f, slope, low, high)
     if node.kind == "join":
         return graph.join(node.attribute, args)
     if node.kind == "opaque":

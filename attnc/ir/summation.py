@@ -85,7 +85,7 @@ def is_finite(node: Node) -> bool:
     if node.kind == "reduce":
         return node.op == "sum" and is_finite(node.body)
     if node.kind == "root":
-        return True  # it lies between its bounds
+        return not node.is_least  # it lies between its bounds
     if node.kind == "map":
         if node.op in ("tanh", "sigmoid", "sin", "cos", "erf", "sign"):
             return True

@@ -62,7 +62,7 @@ class _Text:
         if kind == "root":
             f, _, low, high = (self.of(arg, 0) for arg in node.args)
             name = node.attribute.label
-            return f"root[{name}: {low} <= {name} <= {high}]({f})", _ATOM
+            return f"{node.op or 'root'}[{name}: {low} <= {name} <= {high}]({f})", _ATOM
         if kind == "opaque":
             return f"{node.op}({self._list(node.args)})", _ATOM
         return self._map(node)

@@ -84,9 +84,10 @@ def _check_join(node: Node) -> None:
 
 
 def _check_root(node: Node) -> None:
-    assert len(node.args) == 4 and all(arg.type == FLOAT for arg in node.args), node
-    unknowns = [part for arg in node.args for part in walk(arg) if part.is_unknown]
-    assert all(part.attribute == node.attribute and part.axes == node.axes for part in unknowns), node
+    types = (BOOL, FLOAT, node.type, node.type) if node.is_least else (FLOAT,) * 4
+    assert tuple(arg.type for arg in node.args) == types, node
+    own = [part for arg in node.args for part in walk(arg) if part.reads(node.attribute)]
+    assert all(part.axes == node.axes for part in own), node
 
 
 _CHECKS: dict[str, Callable[[Node], None]] = {

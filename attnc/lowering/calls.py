@@ -31,6 +31,7 @@ from .mistakes import (
 )
 from .roots import root
 from .scope import STANDARD_INDICES
+from .selection import order, rank, top
 from .sizes import size_text
 from .value import Over, Value
 
@@ -240,7 +241,7 @@ def _arguments_text(expr: tree.Call) -> str:
     return ", ".join(argument.span.brief() for argument in expr.arguments)
 
 
-def _over_one(expr: tree.Call, env: Environment) -> tuple[tuple[Axis, ...], tuple[Node, ...]]:
+def over_one(expr: tree.Call, env: Environment) -> tuple[tuple[Axis, ...], tuple[Node, ...]]:
     if expr.bracket is None:
         raise needs_bracket(expr).error()
     overs, _ = bound_axes(expr, env)
@@ -249,7 +250,7 @@ def _over_one(expr: tree.Call, env: Environment) -> tuple[tuple[Axis, ...], tupl
     return axes, (*bracket_condition(expr, env, axes), *inherited, *env.governing(axes))
 
 
-def _arguments(
+def arguments_of(
     expr: tree.Call, env: Environment, wanted: tuple[str, ...], optional: tuple[str, ...] = ()
 ) -> list[Value]:
     """Values of a structure's arguments in order; keywords may name the optional ones."""
@@ -280,31 +281,8 @@ def match_arguments(expr: tree.Call, names: tuple[str, ...], form: str) -> dict[
     return given
 
 
-def _rank(expr: tree.Call, env: Environment) -> Value:
-    axes, domain = _over_one(expr, env)
-    (value,) = _arguments(expr, env.inside(axes), ("x",))
-    free = value.node.axes | frozenset(axes)
-    return Value(env.scope.graph.opaque("rank", (value.node, *domain), free, INT, "'rank'", axes))
-
-
-def _order(expr: tree.Call, env: Environment) -> Value:
-    axes, domain = _over_one(expr, env)
-    value, rank = _arguments(expr, env.inside(axes), ("x", "r"))
-    free = (value.node.axes - frozenset(axes)) | rank.node.axes
-    args = (value.node, rank.node, *domain)
-    return Value(env.scope.graph.opaque("order", args, free, INT, "'order'", axes))
-
-
-def _top(expr: tree.Call, env: Environment) -> Value:
-    axes, domain = _over_one(expr, env)
-    values = _arguments(expr, env.inside(axes), ("x", "n"), ("by",))
-    free = frozenset(axes).union(*(value.node.axes for value in values))
-    nodes = tuple(value.node for value in values)
-    return Value(env.scope.graph.opaque("top", (*nodes, *domain), free, BOOL, "'top'", axes))
-
-
 def _uniform(expr: tree.Call, env: Environment) -> Value:
-    axes, _ = _over_one(expr, env)
+    axes, _ = over_one(expr, env)
     form = f"uniform{expr.bracket.span.brief() if expr.bracket is not None else ''}(seed)"
     given = match_arguments(expr, ("seed",), form)
     if not given:
@@ -318,12 +296,12 @@ def _uniform(expr: tree.Call, env: Environment) -> Value:
 
 
 def _solve(expr: tree.Call, env: Environment) -> Value:
-    axes, _ = _over_one(expr, env)
+    axes, _ = over_one(expr, env)
     if len(axes) != 2:
         assert expr.bracket is not None
         wanted = "2 indices (row, column)"
         raise WrongBracketCount(expr.bracket.span, "solve", wanted, len(axes), "solve[d, f](A, b)").error()
-    matrix, right = _arguments(expr, env.inside(axes), ("A", "b"))
+    matrix, right = arguments_of(expr, env.inside(axes), ("A", "b"))
     free = (matrix.node.axes | right.node.axes) - {axes[1]}
     return Value(env.scope.graph.opaque("solve", (matrix.node, right.node), free, FLOAT, "'solve'", axes))
 
@@ -342,9 +320,9 @@ def _product_index(expr: tree.Call, env: Environment) -> Value:
 
 
 _STRUCTURES: dict[str, Callable[[tree.Call, Environment], Value]] = {
-    "rank": _rank,
-    "order": _order,
-    "top": _top,
+    "rank": rank,
+    "order": order,
+    "top": top,
     "root": root,
     "uniform": _uniform,
     "solve": _solve,

@@ -11,6 +11,7 @@ from ..ir.node import BOOL, FLOAT
 from .environment import Environment
 from .expressions import as_number, condition, evaluate, evaluate_all, stray_text, together
 from .mistakes import UnknownMode, WrongMembership, WrongType, a_type
+from .selection import compare_rank
 from .value import Value
 from .vectors import align, settle
 
@@ -43,7 +44,8 @@ def compare(expr: tree.Compare, env: Environment) -> Value:
             side = left_expr if left.type == BOOL else right_expr
             raise WrongType(side.span, "a number", "a condition", f"an operand of '{operator}'").error()
         vector = align(env, (left, right), operator, (left_expr.span, right_expr.span))
-        parts.append(Value(graph.compare(operator, left.node, right.node), vector))
+        ranked = compare_rank(env, operator, left.node, right.node)
+        parts.append(Value(ranked or graph.compare(operator, left.node, right.node), vector))
         left_expr, left = right_expr, right
     spans = [side.span for _, side in expr.rest]
     return Value(graph.all(*(part.node for part in parts)), align(env, parts, "and", spans))

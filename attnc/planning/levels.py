@@ -13,6 +13,7 @@ from ..analysis.groups import group_of
 from ..analysis.streaming import Move, moves
 from ..ir import Axis, Graph, Node
 from ..ir.logic import conjuncts
+from ..ir.node import reachable
 from ..ir.roles import WIDTH, Roles
 from .statistics import Shape, direct_statistics, scattered_axes, shape_of, statistics_of
 
@@ -60,9 +61,13 @@ class _Scheduler:
         self.level: dict[Node, int] = {}
         self.shape: dict[Node, Shape] = {}
         self.moves: dict[Node, tuple[Move, ...]] = {}
+        self.host: dict[Node, Node] = {}
+        self.solved: frozenset[Node] = frozenset()
 
     def run(self) -> Schedule:
-        for statistic in statistics_of(self.roots, self.roles):
+        statistics = statistics_of(self.roots, self.roles)
+        self.solved = frozenset(reachable([arg for s in statistics if s.kind == "root" for arg in s.args]))
+        for statistic in statistics:
             self._place(statistic)
         groups = self._groups()
         for node, shape in self.tiled:
@@ -82,6 +87,9 @@ class _Scheduler:
             highest = max(self.level[other] for other in below)
             peers = frozenset(o for o in below if self.level[o] == highest)
             level = highest + 1
+            if self._find_host(statistic, shape, peers):
+                self.level[statistic], self.shape[statistic] = highest, shape
+                return
             can_share = (
                 shape.loop is not None and statistic.kind != "root" and all(self._matches(o, shape) for o in peers)
             )
@@ -92,6 +100,19 @@ class _Scheduler:
         self.level[statistic] = level
         self.shape[statistic] = shape
 
+    def _find_host(self, statistic: Node, shape: Shape, peers: frozenset[Node]) -> bool:
+        """A search's own pass also takes what another search asks of the pairs once the number is found."""
+        host = next(iter(peers))
+        if len(peers) > 1 or statistic not in self.solved or statistic.kind != "reduce":
+            return False
+        if not host.is_least or self.shape[host] != shape:
+            return False
+        summed = frozenset(axis for axis in statistic.attribute if self.roles.of(axis) != WIDTH)
+        if summed - {shape.row, shape.loop} or any(self.roles.of(axis) == WIDTH for axis in statistic.axes):
+            return False
+        self.host[statistic] = host
+        return True
+
     def _matches(self, peer: Node, shape: Shape) -> bool:
         """Whether a pass of this shape has the peer as it runs; a root is known at its end alone."""
         return self.shape[peer] == shape and peer.kind != "root"
@@ -99,7 +120,7 @@ class _Scheduler:
     def _groups(self) -> list[Group]:
         found: dict[tuple[int, Shape, frozenset[Axis], Node | None], Group] = {}
         for statistic, level in self.level.items():
-            alone = statistic if statistic.kind == "root" else None
+            alone = statistic if statistic.kind == "root" else self.host.get(statistic)
             key = (level, self.shape[statistic], self._further(statistic), alone)
             if key not in found:
                 found[key] = Group(level, self.shape[statistic])

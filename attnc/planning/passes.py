@@ -33,11 +33,13 @@ class PassBuilder:
         group: Group,
         members: dict[Node, Node],
         moves: dict[Node, tuple[Move, ...]],
+        unknown: Node | None = None,
     ) -> None:
         assert group.shape.loop is not None
         self.graph = graph
         self.roles = roles
         self.group = group
+        self.unknown = unknown
         self.row = group.shape.row
         self.loop: Axis = group.shape.loop
         self.members = members
@@ -213,6 +215,9 @@ class PassBuilder:
 
     def _classes(self, domains: list[Node]) -> TileClasses:
         graph = self.graph
+        if self.unknown is not None:  # no bound of tiles can be told by what changes from step to step
+            of_pairs = graph.read(self.unknown.attribute, (*self.unknown.args, graph.index(self.loop)))
+            domains = Rewriter(graph, replaced={self.unknown: of_pairs}).all(domains)
         widths = frozenset(axis for domain in domains for axis in domain.axes if self.roles.of(axis) == WIDTH)
         parts = [classify(graph, domain, self.row, self.loop, widths) for domain in dict.fromkeys(domains)]
         first = parts[0]

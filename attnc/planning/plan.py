@@ -90,7 +90,11 @@ class Sequential:
 @dataclass(frozen=True)
 class Solve:
     """What a pass is repeated for: `unknown` (a read of its own temporary) goes from `low` to `high` until `value` is
-    0, by Newton's steps with `slope` where they stay within what is left of the bounds, else by halves."""
+    0, by Newton's steps with `slope` where they stay within what is left of the bounds, else by halves.
+
+    A search halves the numbers in order, for the first at which the condition `value` holds. `asked` are
+    sums of the pass that are wanted for the last value alone.
+    """
 
     unknown: Node
     low: Node
@@ -98,6 +102,8 @@ class Solve:
     value: Node
     slope: Node
     rises: bool
+    is_search: bool = False
+    asked: tuple[Node, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -104,18 +104,22 @@ class _Planner:
         self._finish(built_pass, builder, renamed, group, stored)
 
     def _solve(self, group: Group, root: Node) -> None:
-        """A pass that is repeated for other values of the unknown; it takes the sums of f and its slope each time."""
+        """A pass that is repeated for other values of the unknown; it takes the sums of f and its slope each time, and
+        with the last value what else is asked of it."""
         assert group.shape.loop is not None, "a root without a sum over positions"
         graph = self.graph
         tensor, axes = self._temporary(root)
         unknown = self._read(tensor, axes)
         reads = {part: unknown for arg in root.args for part in walk(arg) if part.reads(root.attribute)}
-        known = {**self.available, **reads}
-        f, slope, low, high = Rewriter(graph, replaced=known, visit=self._settle_at).all(root.args)
-        members = [n for n in statistics_of([f, slope], self.roles) if unknown in set(walk(n))]
+        known = {**self.available, **reads, root: unknown}
+        rewriter = Rewriter(graph, replaced=known, visit=self._settle_at)
+        f, slope, low, high = rewriter.all(root.args)
+        asked = {other: self._as_is(rewriter, other) for other in group.members[1:]}
+        own = [n for n in statistics_of([f, slope], self.roles) if unknown in set(walk(n))]
+        members = list(dict.fromkeys([*own, *asked.values()]))
         inside = {inner for member in members for inner in walk(member) if inner is not member}
         assert not inside & set(members), "a root whose sums read one another"
-        builder = PassBuilder(graph, self.roles, replace(group, members=members), {m: m for m in members}, {})
+        builder = PassBuilder(graph, self.roles, replace(group, members=members), {m: m for m in members}, {}, unknown)
         made = builder.build([])
         assert all(accumulator.home == ROW for accumulator in made.accumulators), "a root with sums along columns"
         final = {member: builder.nodes[member] for member in members}
@@ -123,9 +127,21 @@ class _Planner:
             builder.settle_groups(Rewriter(graph, replaced=final)(node), keep=frozenset(final.values()))
             for node in (f, slope)
         )
-        solve = Solve(unknown, low, high, value, rate, rises=range_of(root.args[1])[0] >= 0)
-        self.stages.append(replace(made, solve=solve, epilogue=(Store(tensor, axes, unknown),)))
+        rises = range_of(root.args[1])[0] >= 0
+        last = tuple(final[now] for now in asked.values())
+        solve = Solve(unknown, low, high, value, rate, rises, root.is_least, last)
+        epilogue = [Store(tensor, axes, unknown)]
+        for other, now in asked.items():
+            place, along = self._temporary(other)
+            epilogue.append(Store(place, along, final[now]))
+            self._provide(other, self._read(place, along))
+        self.stages.append(replace(made, solve=solve, epilogue=tuple(epilogue)))
         self._provide(root, unknown)
+
+    def _as_is(self, rewriter: Rewriter, statistic: Node) -> Node:
+        """A statistic of other operands, still a statistic."""
+        args = tuple(rewriter(arg) for arg in statistic.args)
+        return self.graph.reduce_as_is(statistic.op, statistic.attribute, *args)
 
     def _settle_at(self, node: Node) -> Node:
         """A value at other positions, once what it holds can simply be read there."""

@@ -59,7 +59,10 @@ def _pass(stage: Pass, number: int) -> list[str]:
             expression(node, names)
             for node in (stage.solve.low, stage.solve.high, stage.solve.value, stage.solve.slope)
         )
-        lines.append(f"  again for other unknowns from {low} to {high}, until {value} is 0; its slope is {slope}")
+        if stage.solve.is_search:
+            lines.append(f"  again for other unknowns from {low} to {high}: the first at which {value}")
+        else:
+            lines.append(f"  again for other unknowns from {low} to {high}, until {value} is 0; its slope is {slope}")
     for store in (*stage.tile_stores, *stage.epilogue):
         lines.append("  " + _store(store, names))
     return lines

@@ -120,6 +120,45 @@ template <class T> static bool solve_step(T f, T slope, int step, T &t, T &below
   return moved > finest * magnitude(next);
 }
 
+// ---- searches
+
+// Floating numbers as integers in the same order, and back.
+ATTNC_INLINE int64_t in_order(float x) {
+  int32_t bits;
+  memcpy(&bits, &x, sizeof x);
+  return bits < 0 ? bits ^ 0x7fffffff : bits;
+}
+ATTNC_INLINE int64_t in_order(double x) {
+  int64_t bits;
+  memcpy(&bits, &x, sizeof x);
+  return bits < 0 ? bits ^ 0x7fffffffffffffff : bits;
+}
+ATTNC_INLINE int64_t in_order(int64_t x) { return x; }
+template <class K> static inline K from_order(int64_t key);
+template <> inline float from_order<float>(int64_t key) {
+  const int32_t bits = key < 0 ? (int32_t)key ^ 0x7fffffff : (int32_t)key;
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+template <> inline double from_order<double>(int64_t key) {
+  const int64_t bits = key < 0 ? key ^ 0x7fffffffffffffff : key;
+  double x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+template <> inline int64_t from_order<int64_t>(int64_t key) { return key; }
+ATTNC_INLINE int64_t middle_of(int64_t below, int64_t above) { return (below & above) + ((below ^ above) >> 1); }
+
+// Goes on to the next middle of what is left, the condition being known at the last one; whether several are left.
+template <class K> static bool search_step(bool holds, K &t, int64_t &below, int64_t &above) {
+  if (below >= above) return false;
+  const int64_t middle = middle_of(below, above);
+  if (holds) above = middle; else below = middle + 1;
+  t = from_order<K>(middle_of(below, above));
+  return below < above;
+}
+
 // ---- values
 
 template <class T> static inline bool is_finite(T x) { return x - x == 0; }

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 from attnc.analysis.tiles import corners
 from attnc.ir import Axis, Node
 from attnc.ir.node import FLOAT, INT
 from attnc.planning.plan import Solve, Store
 
-from ..statements import Local, Packed, Prepare, RunPass
+from ..statements import Local, Packed, Prepare, RunPass, collecting
 from .blocks import Blocks, width_of
 from .emitter import Emitter, Known, Value
 from .loops import nest_body
@@ -213,9 +215,11 @@ class PassWriter:
         with counted_loop(em, axis):
             self._fill_widths(local, widths[1:], offset)
 
-    def _start_accumulators(self) -> None:
+    def _start_accumulators(self, wanted: Callable[[Node], bool] = lambda _: True) -> None:
         em = self.em
         for local in self.run.accumulators:
+            if not wanted(local.node):
+                continue
             stride = self.stride(local)
             start = "int64_t(-1)" if local.node.op == "argmax" else self._neutral(local.node)
             em.line(f"for (int64_t n = 0; n < rows * {stride}; ++n) s.{local.name}[n] = {start};")
@@ -228,6 +232,9 @@ class PassWriter:
 
     def _solve(self, solve: Solve) -> None:
         """Sums for a first value of the unknown, then for better ones until none of the rows' moves any more."""
+        if solve.is_search:
+            self._search(solve)
+            return
         em = self.em
         unknown = Local("unknown", solve.unknown, True, False)
         self.fields += [f"T below[{self.blocks.rows}];", f"T above[{self.blocks.rows}];"]
@@ -246,6 +253,36 @@ class PassWriter:
                     f"moves |= solve_step<T>({sign}({f}), {sign}({slope}), step, s.unknown[r], s.below[r], s.above[r]);"
                 )
             em.line("if (!moves) break;")
+
+    def _search(self, solve: Solve) -> None:
+        """Sums for the middle of what is left of each row's numbers, until one is left; then what else is asked."""
+        em = self.em
+        kind = "T" if solve.unknown.type == FLOAT else "int64_t"
+        self.fields += [f"int64_t below[{self.blocks.rows}];", f"int64_t above[{self.blocks.rows}];"]
+        em.line("bool moves = false;")
+        with self.row_loop():
+            for name, bound in (("below", solve.low), ("above", solve.high)):
+                em.line(f"s.{name}[r] = in_order({kind}({em.value(bound).text}));")
+            em.line(f"s.unknown[r] = from_order<{kind}>(middle_of(s.below[r], s.above[r]));")
+            em.line("moves |= s.below[r] < s.above[r];")
+        self._know_local(Local("unknown", solve.unknown, True, False))
+        em.line("int step = 0;")
+        with em.scope("for (; moves; ++step)", {}):
+            self._sums(lambda node: node not in solve.asked)
+            em.line("moves = false;")
+            with self.row_loop():
+                holds = em.value(solve.value).text
+                em.line(f"moves |= search_step({holds}, s.unknown[r], s.below[r], s.above[r]);")
+        if solve.asked:
+            with em.scope("", {}):
+                self._sums(lambda node: node in solve.asked)
+
+    def _sums(self, wanted: Callable[[Node], bool]) -> None:
+        run = self.run
+        self.run = replace(run, tiles=collecting(run.tiles, wanted))
+        self._start_accumulators(wanted)
+        self._sequential(0)
+        self.run = run
 
     def _neutral(self, node: Node) -> str:
         value = self.em.graph.neutral(node.op, node.type)

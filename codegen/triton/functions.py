@@ -196,6 +196,33 @@ def solve_step(f, slope, step, t, below, above):
 
 
 @triton.jit
+def in_order(x):
+    """Floating numbers as integers in the same order."""
+    bits = tl.cast(x, tl.float32).to(tl.int32, bitcast=True)
+    return tl.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
+
+
+@triton.jit
+def from_order(key):
+    return tl.where(key < 0, key ^ 0x7FFFFFFF, key).to(tl.float32, bitcast=True)
+
+
+@triton.jit
+def middle_of(below, above):
+    return (below & above) + ((below ^ above) >> 1)
+
+
+@triton.jit
+def search_step(holds, below, above):
+    """The next middle of what is left, the condition being known at the last one; and whether it was not the last."""
+    middle = middle_of(below, above)
+    open = below < above
+    above = tl.where(open & holds, middle, above)
+    below = tl.where(open & (holds == 0), middle + 1, below)
+    return middle_of(below, above), below, above, open
+
+
+@triton.jit
 def atan2(y, x):
     """By a polynomial of the smaller over the larger side."""
     a, b = tl.abs(y), tl.abs(x)

@@ -211,14 +211,19 @@ class PassWriter:
         em = self.em
         rows = (self.run.row,) if self.run.row is not None else ()
         level = 0
+        is_float = solve.unknown.type == FLOAT
 
         def access(inner: Emitter) -> Value:
-            return Value("unknown", FLOAT, rows, level)
+            return Value("unknown", solve.unknown.type, rows, level, not is_float)
 
         for name, node in (("below", solve.low), ("above", solve.high)):
-            em.line(f"{name} = {em.full(em.value(node), rows)}")
+            bound = em.full(em.value(node), rows)
+            em.line(f"{name} = {f'in_order({bound})' if solve.is_search and is_float else bound}")
         em.known[solve.unknown] = access
-        em.line("unknown = below")
+        if solve.is_search:
+            em.line(f"unknown = {'from_order' if is_float else ''}(middle_of(below, above))")
+        else:
+            em.line("unknown = below")
         em.line("moves = 1")
         em.line("step = 0")
         with em.loop("while moves > 0:", {}):
@@ -228,9 +233,12 @@ class PassWriter:
             self.running_level = level
             f, slope = (em.full(em.value(node), rows) for node in (solve.value, solve.slope))
             sign = "" if solve.rises else "-"
-            em.line(
-                f"unknown, below, above, moving = solve_step({sign}({f}), {sign}({slope}), step, unknown, below, above)"
-            )
+            step = f"solve_step({sign}({f}), {sign}({slope}), step, unknown, below, above)"
+            if solve.is_search:
+                step = f"search_step({f}, below, above)"
+            em.line(f"unknown, below, above, moving = {step}")
+            if solve.is_search and is_float:
+                em.line("unknown = from_order(unknown)")
             valid = " & row_valid" if rows else ""
             em.line(
                 f"moves = tl.sum(tl.cast(moving{valid}, tl.int32), 0)" if rows else "moves = tl.cast(moving, tl.int32)"

@@ -67,11 +67,13 @@ def test_mistakes_of_the_file_as_a_whole(attnc, folder):
 
 
 def test_what_is_not_compiled_yet_is_noted(attnc, folder):
-    (folder / "sparse.attn").write_text("attention sparse\nmask topk[j](s, 3)\n")
-    found = attnc("check", "sparse.attn")
+    (folder / "systems.attn").write_text(
+        "attention systems\ninput A[D, D], w[D]\naxis c: D\nlet z[d] = solve[d, c](A[d, c], w[d])\nscore s = sum[d](q[i, d] * z[d] * k[j, d])\n"
+    )
+    found = attnc("check", "systems.attn")
     assert found.exit_code == 0
     assert found.stdout == (
-        "sparse.attn: sparse(q, k, v) is well-formed\nsparse.attn: note: 'top' is checked but cannot be compiled yet\n"
+        "systems.attn: systems(q, k, v, A, w) is well-formed\nsystems.attn: note: 'solve' is checked but cannot be compiled yet\n"
     )
 
 

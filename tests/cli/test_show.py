@@ -65,8 +65,10 @@ def test_widths_that_are_none(attnc, width):
 
 
 def test_what_is_not_compiled_yet_still_has_a_tree_and_a_graph(attnc, folder):
-    (folder / "sparse.attn").write_text("attention sparse\nmask topk[j](s, 3)\n")
+    (folder / "systems.attn").write_text(
+        "attention systems\ninput A[D, D], w[D]\naxis c: D\nlet z[d] = solve[d, c](A[d, c], w[d])\nscore s = sum[d](q[i, d] * z[d] * k[j, d])\n"
+    )
     for stage in ("tree", "graph"):
-        assert attnc("show", "sparse.attn", "--stage", stage).exit_code == 0
-    found = attnc("show", "sparse.attn", "--stage", "plan")
-    assert found.exit_code == 1 and found.stderr.startswith("error[not-lowered]: 'top' cannot be compiled yet\n")
+        assert attnc("show", "systems.attn", "--stage", stage).exit_code == 0
+    found = attnc("show", "systems.attn", "--stage", "plan")
+    assert found.exit_code == 1 and found.stderr.startswith("error[not-lowered]: 'solve' cannot be compiled yet\n")

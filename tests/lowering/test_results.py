@@ -126,9 +126,11 @@ def test_shifted_reads_of_statistics(meaning, one):
 
 NOT_LOWERED = {
     "the scan 'cumsum'": "let c = cumsum[j, reverse](sigmoid(q[i] @ k[j])) score t = q[i] @ k[j] + c",
-    "'rank'": "let r = rank[j](s) mask r < 4",
-    "'order'": "let first = argmax[j](q[i] @ k[j]) score t = q[i] @ k[j] + first",
-    "'top'": "mask topk[j](s, 3)",
+    "'rank' of pairs, but in a comparison with a number,": "let r = rank[j](q[i] @ k[j]) score t = q[i] @ k[j] + r",
+    "'order' for several ranks of a row, or over several axes": "axis r: 3 let best[i, r] = order[j](q[i] @ k[j], r) "
+    "score t = q[i] @ k[j] + sum[r](best[i, r])",
+    "'top' over several axes": "axis x, y: 4 input f[4, 4] "
+    "score t = q[i] @ k[j] + sum[x, y](f[x, y] if top[x, y](f[x, y], 3) else 0.0)",
     "a let that reads itself": "let state[i] = 0.5 * state[i - 1] + norm(q[i]) score t = q[i] @ k[j] + state[i]",
     "a product axis": "axis y, z: {r: 4, c: 4} input f[16] let g[y] = f[y(y.r + 1, y.c)] "
     "score t = q[i] @ k[j] + sum[y](g[y])",
