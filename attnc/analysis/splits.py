@@ -29,8 +29,11 @@ def _split(graph: Graph, node: Node, roles: Roles) -> Node:
 
 
 def _has_row_statistic(part: Node, node: Node, roles: Roles) -> bool:
-    """Whether some factor of a part is free of the summed axes and holds a reduction over a length."""
+    """Whether some factor of a part is free of the summed axes and holds a reduction over a length, beside one that is
+    not: what is subtracted from every summand alike, a mean, is not summed apart, where the two sums would cancel."""
     bound = frozenset(node.attribute)
+    if not part.axes & bound:
+        return False
     inner = part.args[1] if part.kind == "guard" else part
     factors = inner.args if inner.is_product else (inner,)
     conditions = (part.args[0],) if part.kind == "guard" else ()

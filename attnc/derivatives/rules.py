@@ -9,6 +9,7 @@ from ..diagnostics import Diagnostic, Label, Mistake, Span
 from ..ir import Axis, Node
 from ..ir.primitives import PRIMITIVES
 from ..ir.rewrite import substitute
+from ..ir.summation import holds_reduction
 from .adjoint import sum_term
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def _product(reverse: _Reverse, node: Node, space: Space, domain: Node, value: N
             continue
         rest = factors[:place] + factors[place + 1 :]
         partial = graph.product([*rest, (base, exponent - 1), (graph.const(float(exponent)), 1), (value, 1)])
+        if 0 < exponent < 1 and holds_reduction(base):  # a norm or deviation that is 0 stays there
+            partial = graph.guard(graph.negate(graph.compare("==", base, graph.const(0.0))), partial)
         reverse.push(base, space, domain, partial)
 
 

@@ -141,7 +141,9 @@ def pointwise(expr: tree.Call, env: Environment) -> Value:
     if name == "cat":
         return _cat(expr, env, values)
     nodes = _operands(expr, env, values, function)
-    return Value(function.build(env.scope.graph, *nodes), align(env, values, name, [a.span for a in expr.arguments]))
+    vector = align(env, values, name, [a.span for a in expr.arguments])
+    is_reduction = name in ("sqrt", "abs") and values[0].is_reduction  # 0 where that one is
+    return Value(function.build(env.scope.graph, *nodes), vector, is_reduction)
 
 
 def _check_count(expr: tree.Call, function: Function) -> None:

@@ -35,7 +35,9 @@ def binary(expr: tree.Binary, env: Environment) -> Value:
     if expr.operator == "@":
         return matrix_product(env, left, right, spans)
     vector = align(env, (left, right), expr.operator, spans)
-    return Value(_ARITHMETIC[expr.operator](env, expr, left, right), vector)
+    is_row = right.node.axes <= left.node.axes
+    is_reduction = left.is_reduction and is_row and expr.operator in ("/", "**")  # 0 where that one is
+    return Value(_ARITHMETIC[expr.operator](env, expr, left, right), vector, is_reduction)
 
 
 def _division(env: Environment, expr: tree.Binary, left: Value, right: Value) -> Node:

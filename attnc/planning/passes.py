@@ -8,7 +8,7 @@ from ..analysis.groups import at_group, group_of
 from ..analysis.streaming import Move
 from ..analysis.tiles import TileClasses, classify
 from ..analysis.weights import MUL
-from ..ir import Axis, Graph, Node
+from ..ir import Axis, Graph, Node, Tensor
 from ..ir.axis import in_order
 from ..ir.logic import conjuncts
 from ..ir.node import walk
@@ -216,7 +216,9 @@ class PassBuilder:
     def _classes(self, domains: list[Node]) -> TileClasses:
         graph = self.graph
         if self.unknown is not None:  # no bound of tiles can be told by what changes from step to step
-            of_pairs = graph.read(self.unknown.attribute, (*self.unknown.args, graph.index(self.loop)))
+            sizes = (*self.unknown.attribute.sizes, self.loop.size)
+            changing = Tensor("unknown of pairs", sizes, self.unknown.type, "unknown")
+            of_pairs = graph.read(changing, (*self.unknown.args, graph.index(self.loop)))
             domains = Rewriter(graph, replaced={self.unknown: of_pairs}).all(domains)
         widths = frozenset(axis for domain in domains for axis in domain.axes if self.roles.of(axis) == WIDTH)
         parts = [classify(graph, domain, self.row, self.loop, widths) for domain in dict.fromkeys(domains)]

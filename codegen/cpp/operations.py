@@ -163,17 +163,23 @@ def _sum_text(node: Node, texts: list[str]) -> str:
 
 
 def _product_text(em: Emitter, node: Node, args: list[Value], lanes: bool) -> str:
-    """Scalar factors first, so that a vector is multiplied once by them."""
-    scalars = [_power(a.text, e) for a, e in zip(args, node.attribute) if not a.lanes]
-    vectors = [_power(a.text, e, lanes=True) for a, e in zip(args, node.attribute) if a.lanes]
+    """Scalar factors first, so that a vector is multiplied once by them; numbers are divided, which rounds once."""
+    scalars = [_power(a.text, e) for a, e in zip(args, node.attribute) if not a.lanes and e != -1]
+    divisors = [a.text for a, e in zip(args, node.attribute) if not a.lanes and e == -1]
+    vectors = [_power(a.text, e, lanes=True) for a, e in zip(args, node.attribute) if a.lanes and e != -1]
+    below = [a.text for a, e in zip(args, node.attribute) if a.lanes and e == -1]
     head = " * ".join(scalars)
+    if divisors:
+        head = f"{head or 'T(1)'} / ({' * '.join(divisors)})"
+        scalars.append("")
     if not lanes:
         return f"({head})"
     if (head and scalars != [a.text for a in args if not a.lanes]) or len(scalars) > 1:
         head = em.define(FLOAT, head, max(a.level for a in args if not a.lanes)).text
+    above = " * ".join([head, *vectors] if head else vectors) or "T(1)"
     if not vectors:
-        return f"splat<T>({head})"
-    return f"({head} * {' * '.join(vectors)})" if head else f"({' * '.join(vectors)})"
+        above = f"splat<T>({above})"
+    return f"({above} / ({' * '.join(below)}))" if below else f"({above})" if vectors else above
 
 
 def _power(text: str, exponent: float, lanes: bool = False) -> str:

@@ -11,6 +11,13 @@ from .conftest import EXAMPLES, ROOT, WRONG_MESSAGE
 
 POISON = "raise ImportError('checking a spec asked for this module')\n"
 
+SYSTEMS = """attention systems
+input A[D, D], w[D]
+axis c: D
+let z[d] = solve[d, c](A[d, c], w[d])
+score s = sum[d](q[i, d] * z[d] * k[j, d])
+"""
+
 
 def test_says_how_the_attention_is_called(attnc):
     assert attnc("check", "good.attn").output == "good.attn: good(q, k, v) is well-formed\n"
@@ -73,7 +80,8 @@ def test_what_is_not_compiled_yet_is_noted(attnc, folder):
     found = attnc("check", "systems.attn")
     assert found.exit_code == 0
     assert found.stdout == (
-        "systems.attn: systems(q, k, v, A, w) is well-formed\nsystems.attn: note: 'solve' is checked but cannot be compiled yet\n"
+        "systems.attn: systems(q, k, v, A, w) is well-formed\n"
+        "systems.attn: note: 'solve' is checked but cannot be compiled yet\n"
     )
 
 

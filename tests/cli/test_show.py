@@ -21,6 +21,13 @@ HOLDS = {
     "kernel": ("bytes, built by", "instructions on 512-bit registers"),
 }
 
+SYSTEMS = """attention systems
+input A[D, D], w[D]
+axis c: D
+let z[d] = solve[d, c](A[d, c], w[d])
+score s = sum[d](q[i, d] * z[d] * k[j, d])
+"""
+
 
 def test_every_form_is_offered_and_tested(attnc):
     assert set(STAGES) == set(HOLDS)

@@ -6,6 +6,13 @@ from .conftest import EXAMPLES
 
 CROSS = EXAMPLES / "partial.attn"
 
+SYSTEMS = """attention systems
+input A[D, D], w[D]
+axis c: D
+let z[d] = solve[d, c](A[d, c], w[d])
+score s = sum[d](q[i, d] * z[d] * k[j, d])
+"""
+
 
 def test_the_worst_error_of_each_result(attnc):
     found = attnc("verify", CROSS, "--examples", "2")
