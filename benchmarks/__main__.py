@@ -20,7 +20,7 @@ from .compare import EAGER, FLEX, OURS, SDPA, Compile, Row, run_case
 from .report import Findings
 from .timing import Effort
 
-_PARTS = 7
+_PARTS = 9
 
 
 @click.command()
@@ -88,6 +88,10 @@ class Run:
         findings.startup = startup.measure(1, ["causal"]) if self.quick else startup.measure(4)
         begin("soft cap and ALiBi beside causal")
         findings.variants += variants.measure_costs(Sizes(1, 8, n, 64), self.effort)
+        begin("normalizations beside softmax")
+        findings.variants += variants.measure_normalizations(Sizes(1, 8, 2 * n, 64), self.effort)
+        begin("one query over many keys")
+        findings.variants += variants.measure_decoding(Sizes(1, 8, 32 * n, 128), self.effort)
         begin("a window beside causal")
         long = Effort(1, 1, 0) if self.quick else Effort(3, 5, 8)
         findings.variants += variants.measure_window(Sizes(1, 8, 4 * n, 64), 256, long)

@@ -73,9 +73,9 @@ class Findings:
                 found.append(
                     Goal(f"{one.under}, {where}", one.ratio.median, variants.GOAL_WINDOW, "×", method, is_least=True)
                 )
-            else:
-                method = "its time over plain causal attention's"
-                found.append(Goal(f"{one.over}, {where}", one.ratio.median, variants.GOAL_COST, "×", method))
+            elif one.goal is not None:
+                method = f"its time over that of {one.under}"
+                found.append(Goal(f"{one.over}, {where}", one.ratio.median, one.goal, "×", method))
         return found
 
     def _other_goals(self) -> list[Goal]:

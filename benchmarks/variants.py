@@ -1,9 +1,10 @@
-"""attnc beside itself: what a window saves, and what a soft cap and linear biases cost over plain causal attention."""
+"""attnc beside itself: what a window saves, what a soft cap and linear biases cost over plain causal attention, other
+normalizations over softmax; and one query over many keys beside reading these."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -14,6 +15,20 @@ from .specs import SOFTCAP, WINDOW, example, from_text
 from .timing import Act, Effort, Ratio, compare, measure
 
 GOAL_WINDOW, GOAL_COST = 10.0, 1.25
+# times over softmax's: how a normalization is written, and its goal
+NORMALIZATIONS = {
+    "softmax of one's own": ("gibbs[j](s)", 1.02),
+    "sigmoid": ("sigmoid(s)", 1.1),
+    "squared ReLU": ("squared_relu(s)", 1.1),
+    "softmax plus one": ("softmax1[j](s)", 1.1),
+    "sign-kept softmax": ("signed_softmax[j](s)", 1.1),
+    "standardised scores": ("standardize[j](s)", 1.3),
+    "sparsemax": ("sparsemax[j](s)", 4.0),
+    "1.5-entmax": ("entmax15[j](s)", 4.0),
+    "the 64 largest": ("softmax[j: topk[j](s, 64)](s) if topk[j](s, 64) else 0.0", None),
+}
+OWN = "define gibbs[a](x) = w / sum[a](w) with top = max[a](x), w = exp(x - top)\n"
+READING, GOAL_READING = "reading its keys and values", 1.25
 
 
 @dataclass(frozen=True)
@@ -26,6 +41,7 @@ class Variant:
     direction: str
     ratio: Ratio
     milliseconds: dict[str, float]
+    goal: float | None = GOAL_COST
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -51,6 +67,32 @@ def measure_costs(sizes: Sizes, effort: Effort) -> list[Variant]:
     calls = {"causal": example("causal"), "soft cap": from_text(SOFTCAP), "ALiBi": example("alibi")}
     given = {"causal": plain, "soft cap": plain, "ALiBi": (*plain, slope)}
     return _measure(calls, given, sizes, effort)
+
+
+def measure_normalizations(sizes: Sizes, effort: Effort) -> list[Variant]:
+    """How many times longer other normalizations take than softmax."""
+    plain = tuple(mechanisms()["full"].inputs(sizes, torch.float32).values())
+    calls = {"softmax": from_text("attention softmax_itself\n")}
+    calls |= {
+        name: from_text(f"{OWN}attention a\nnormalize p = {text}\n") for name, (text, _) in NORMALIZATIONS.items()
+    }
+    found = _measure(calls, dict.fromkeys(calls, plain), sizes, effort)
+    return [replace(one, goal=NORMALIZATIONS[one.over][1]) for one in found]
+
+
+def measure_decoding(sizes: Sizes, effort: Effort) -> list[Variant]:
+    """One query over N keys: its time over that of adding up as many bytes."""
+    one = torch.randn(sizes.B, sizes.H, 1, sizes.D)
+    keys, values = (torch.randn(sizes.B, sizes.H, sizes.N, sizes.D) for _ in range(2))
+    attention = from_text("attention softmax_itself\n")
+    acts: dict[str, Act] = {
+        READING: lambda: (keys.sum(), values.sum()),
+        "one query": lambda: attention(one, keys, values),
+    }
+    times = measure(acts, effort)
+    milliseconds = {name: 1000 * sorted(each)[len(each) // 2] for name, each in times.items()}
+    ratio = compare(times["one query"], times[READING])
+    return [Variant("one query", READING, asdict(sizes), "forward", ratio, milliseconds, GOAL_READING)]
 
 
 def _measure(

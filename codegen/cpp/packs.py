@@ -5,7 +5,7 @@ from __future__ import annotations
 from attnc.ir import Axis, Node
 from attnc.ir.node import FLOAT, walk
 
-from ..statements import NATURAL, VECTOR, Pack, Packed
+from ..statements import NATURAL, PANEL, VECTOR, Pack, Packed
 from .blocks import Blocks, width_of
 from .emitter import Emitter
 from .loops import lane_loop
@@ -26,8 +26,6 @@ class PackWriter:
 
     def write(self) -> list[str]:
         em, packed = self.em, self.packed
-        em.line("const Context &x = *(const Context *)context;")
-        em.line("(void)worker;")
         em.line("int64_t rest = task;")
         size = em.size(self.loop.size)
         count = f"block_count({size}, {self.blocks.columns})"
@@ -36,9 +34,15 @@ class PackWriter:
         em.line(f"const int64_t columns = smaller({self.blocks.columns}, {size} - first);")
         self._decode_outer()
         block = packed_block(em.names, self.blocks, packed)
-        em.line(f"{_element(packed)} *to = x.{packed.name} + task * {block};")
         self._fill()
-        return em.function(f"static void {self.stage}(void *context, int64_t task, int worker)")
+        return [
+            *em.function(f"static void {self.stage}_to({_element(packed)} *to, const Context &x, int64_t task)"),
+            f"static void {self.stage}(void *context, int64_t task, int worker) {{",
+            "  const Context &x = *(const Context *)context;",
+            "  (void)worker;",
+            f"  {self.stage}_to(x.{packed.name} + task * {block}, x, task);",
+            "}",
+        ]
 
     def _decode_outer(self) -> None:
         em = self.em
@@ -52,6 +56,11 @@ class PackWriter:
         """How many tasks the stage has, spelt by an emitter of the entry."""
         parts = [em.size(axis.size) for axis in self.packed.outer]
         return " * ".join([*parts, f"block_count({em.size(self.loop.size)}, {self.blocks.columns})"])
+
+    @property
+    def needs_memory(self) -> bool:
+        """Whether filling takes a worker's own memory, which a pass around it would be using."""
+        return self.packed.layout == PANEL and not self._is_plain()
 
     def workspace(self, em: Emitter) -> str:
         """How many values the operand takes."""

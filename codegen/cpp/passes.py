@@ -28,7 +28,14 @@ class PassWriter:
     """Writes the function of one pass; `lines` is its text."""
 
     def __init__(
-        self, em: Emitter, run: RunPass, stage: int, blocks: Blocks, packed: list[Packed], direct: set[str]
+        self,
+        em: Emitter,
+        run: RunPass,
+        stage: int,
+        blocks: Blocks,
+        packed: list[Packed],
+        direct: set[str],
+        passing: str = "",
     ) -> None:
         self.em = em
         self.run = run
@@ -36,6 +43,7 @@ class PassWriter:
         self.blocks = blocks
         self.packed = packed
         self.direct = direct
+        self.passing = passing
         self.row: Axis = run.row if run.row is not None else em.graph.axis("row", em.graph.const(1))
         self.fields: list[str] = []
         self.cached: list[str] = []
@@ -346,13 +354,28 @@ class PassWriter:
 
     def pointer_to(self, packed: Packed) -> str:
         """The block `tile` of a packed value at the current outer indices."""
+        return f"at_{packed.name}"
+
+    def open_block(self, packed: Packed) -> None:
+        """Finds the block `tile` of a packed value, or prepares it here."""
         em = self.em
         self._bind(packed)
         text = "0"
         for axis in packed.outer:
             text = f"({text} * {em.size(axis.size)} + {em.coordinate(axis)})"
         count = f"block_count({em.size(self.run.loop.size)}, {self.blocks.columns})"
-        return f"x.{packed.name} + ({text} * {count} + tile) * {packed_block(self.names, self.blocks, packed)}"
+        kind = "T" if packed.node.type == FLOAT else "int64_t"
+        size = packed_block(self.names, self.blocks, packed)
+        em.line(f"const int64_t task_{packed.name} = {text} * {count} + tile;")
+        em.line(f"const {kind} *at_{packed.name} = x.{packed.name} + task_{packed.name} * {size};")
+        if self.passing:
+            field = f"{kind} own_{packed.name}[{size}];"
+            if field not in self.fields:
+                self.fields.append(field)
+            em.line(f"if ({self.passing}) {{")
+            em.line(f"  pack_{packed.name}_to(s.own_{packed.name}, x, task_{packed.name});")
+            em.line(f"  at_{packed.name} = s.own_{packed.name};")
+            em.line("}")
 
 
 def packed_block(names: Names, blocks: Blocks, packed: Packed) -> int:

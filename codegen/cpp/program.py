@@ -14,7 +14,7 @@ from attnc.ir.node import FLOAT, walk
 
 from ..names import Layout, identifier
 from ..statements import Pack, Program, RunNest, RunPass
-from .blocks import choose_blocks
+from .blocks import Blocks, choose_blocks
 from .emitter import Emitter
 from .names import Names, size_name
 from .nests import NestWriter
@@ -77,6 +77,8 @@ class _ProgramWriter:
         self.functions: list[str] = []
         self.steps: list[str] = []
         self.buffers: list[tuple[str, str, list[str]]] = []
+        self.flags: list[str] = []
+        self.passing: list[str] = []
 
     def write(self) -> Source:
         self._temporaries()
@@ -126,16 +128,37 @@ class _ProgramWriter:
         blocks = choose_blocks(self.names, run)
         packed = [one for pack in packs for one in pack.packed]
         direct = {one.name for pack in packs for one in pack.packed if lies_ready(self.names, pack.loop, one)}
-        for pack in packs:
-            for one in (one for one in pack.packed if one.name not in direct):
-                writer = PackWriter(self._emitter(), pack, one, f"pack_{one.name}", blocks)
-                self.functions += writer.write()
-                self._buffer(one.name, element_of(one), writer.workspace, is_zeroed=False)
-                self._step(writer.tasks, f"pack_{one.name}")
-        pass_writer = PassWriter(self._emitter(), run, number, blocks, packed, direct)
+        writers = [
+            PackWriter(self._emitter(), pack, one, f"pack_{one.name}", blocks)
+            for pack in packs
+            for one in pack.packed
+            if one.name not in direct
+        ]
+        passing = self._passing(run, number, blocks, writers)
+        for writer in writers:
+            one = writer.packed
+            self.functions += writer.write()
+            self._buffer(one.name, element_of(one), writer.workspace, is_zeroed=False, unless=passing)
+            self._step(writer.tasks, f"pack_{one.name}", unless=passing)
+        pass_writer = PassWriter(self._emitter(), run, number, blocks, packed, direct, passing)
         self.functions += pass_writer.write()
         self.steps.append(f"x.stage = {number};")
         self._step(pass_writer.tasks, f"stage{number}")
+
+    def _passing(self, run: RunPass, number: int, blocks: Blocks, writers: list[PackWriter]) -> str:
+        """The flag of a pass that goes over its operands only once, with few rows: then each block is prepared where it
+        is used, while it is in the cache. Empty where that is never so."""
+        if not writers or run.solve is not None or run.owns_rows or any(w.needs_memory for w in writers):
+            return ""
+        em = self._emitter()
+        grid = " * ".join(em.size(axis.size) for axis in run.grid) or "1"
+        tests = [f"block_count({em.size(run.row.size)}, {blocks.rows}) == 1"] if run.row is not None else []
+        for outer in dict.fromkeys(writer.packed.outer for writer in writers):
+            tests.append(f"{' * '.join(em.size(axis.size) for axis in outer) or '1'} == {grid}")
+        self.passing.append(f"passing{number}")
+        em.line(f"x.passing{number} = {' && '.join(tests)};")
+        self.flags += em.function("")
+        return f"x.passing{number}"
 
     def _nest(self, nest: RunNest, number: int) -> None:
         for place, store in enumerate(nest.stores):
@@ -143,16 +166,19 @@ class _ProgramWriter:
             self.functions += writer.write()
             self._step(writer.tasks, f"nest{number}_{place}")
 
-    def _step(self, tasks: Callable[[Emitter], str], stage: str) -> None:
+    def _step(self, tasks: Callable[[Emitter], str], stage: str, unless: str = "") -> None:
         """Runs a stage; what its number of tasks needs is computed in a block of its own."""
         em = self._emitter()
-        em.line(f"run(x, {tasks(em)}, {stage});")
+        em.line(f"{f'if (!{unless}) ' if unless else ''}run(x, {tasks(em)}, {stage});")
         self.steps += em.function("")
 
-    def _buffer(self, name: str, element: str, count: Callable[[Emitter], str], is_zeroed: bool) -> None:
+    def _buffer(
+        self, name: str, element: str, count: Callable[[Emitter], str], is_zeroed: bool, unless: str = ""
+    ) -> None:
         em = self._emitter()
         call = "take_zeroed" if is_zeroed else "take"
         size = f"({count(em)}) * (int64_t)sizeof({element})"
+        size = f"{unless} ? 1 : {size}" if unless else size
         em.line(f"x.{name} = ({element} *){call}(memory[{len(self.buffers)}], {size});")
         em.line(f"if (!x.{name}) {{ free_all(memory); return 1; }}")
         self.buffers.append((name, element, em.function("")))
@@ -194,6 +220,7 @@ class _ProgramWriter:
     def _context(self, arguments: Arguments) -> list[str]:
         lines = ["struct Context {", "  int64_t threads; parallel_function parallel; scratch_function scratch;"]
         lines.append("  int64_t *counters; int64_t stage;")
+        lines += [f"  bool {flag};" for flag in self.passing]
         lines += [f"  int64_t {size_name(name)};" for name in arguments.sizes]
         lines += [
             f"  {'T' if type == FLOAT else 'int64_t'} p_{identifier(name)};" for name, type in arguments.parameters
@@ -221,7 +248,7 @@ class _ProgramWriter:
             name = self.names.tensor(tensor)
             lines.append(f"  {name} = ({self.names.element(tensor)} *)*a++;")
             lines += [f"  {name}_s{dim} = *a++;" for dim in range(len(tensor.sizes))]
-        lines += ["  " + line for line in self._memory()]
+        lines += ["  " + line for line in (*self.flags, *self._memory())]
         lines += ["  " + line for line in self.steps]
         lines += ["  free_all(memory);", "  return 0;", "}"]
         return lines

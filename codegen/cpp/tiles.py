@@ -95,6 +95,8 @@ class TileWriter:
                 self._place(local)
                 self.know_tile(local)
         for packed in self.owner.packed:
+            if packed.name not in self.owner.direct:
+                self.owner.open_block(packed)
             if packed.layout != NATURAL:
                 self._know_packed(packed)
 

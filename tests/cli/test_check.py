@@ -74,9 +74,7 @@ def test_mistakes_of_the_file_as_a_whole(attnc, folder):
 
 
 def test_what_is_not_compiled_yet_is_noted(attnc, folder):
-    (folder / "systems.attn").write_text(
-        "attention systems\ninput A[D, D], w[D]\naxis c: D\nlet z[d] = solve[d, c](A[d, c], w[d])\nscore s = sum[d](q[i, d] * z[d] * k[j, d])\n"
-    )
+    (folder / "systems.attn").write_text(SYSTEMS)
     found = attnc("check", "systems.attn")
     assert found.exit_code == 0
     assert found.stdout == (

@@ -72,9 +72,7 @@ def test_widths_that_are_none(attnc, width):
 
 
 def test_what_is_not_compiled_yet_still_has_a_tree_and_a_graph(attnc, folder):
-    (folder / "systems.attn").write_text(
-        "attention systems\ninput A[D, D], w[D]\naxis c: D\nlet z[d] = solve[d, c](A[d, c], w[d])\nscore s = sum[d](q[i, d] * z[d] * k[j, d])\n"
-    )
+    (folder / "systems.attn").write_text(SYSTEMS)
     for stage in ("tree", "graph"):
         assert attnc("show", "systems.attn", "--stage", stage).exit_code == 0
     found = attnc("show", "systems.attn", "--stage", "plan")

@@ -66,9 +66,7 @@ def test_every_attention_of_every_file(attnc, monkeypatch):
 
 
 def test_what_is_not_compiled_yet_is_refused(attnc, folder):
-    (folder / "systems.attn").write_text(
-        "attention systems\ninput A[D, D], w[D]\naxis c: D\nlet z[d] = solve[d, c](A[d, c], w[d])\nscore s = sum[d](q[i, d] * z[d] * k[j, d])\n"
-    )
+    (folder / "systems.attn").write_text(SYSTEMS)
     found = attnc("verify", "systems.attn")
     assert found.exit_code == 1 and found.stderr.startswith("error[not-lowered]")
 
