@@ -13,7 +13,8 @@ from typing import Any, ClassVar, NoReturn
 from attnc.diagnostics import Diagnostic, Mistake
 
 __all__ = [
-    "B", "D", "E", "G", "H", "M", "N", "argmax", "argmin", "atan2", "b", "cat", "causal", "ceil", "ceildiv", "clamp",
+    "B", "D", "E", "G", "H", "M", "N", "argmax", "argmin", "atan2", "b", "below_top", "cat", "causal", "ceil",
+    "ceildiv", "clamp",
     "clipped_softmax", "cos", "cosine", "count", "cummax", "cumprod", "cumsum", "d", "dropout", "e", "elu", "entmax",
     "entmax15", "erf", "exclusive", "exp", "exp2", "expm1", "floor", "gelu", "gumbel", "h", "hard_sigmoid", "i",
     "inf", "j", "join", "k", "kth", "l1", "l2", "laplace", "log", "log1p", "log2", "log_sigmoid", "log_softmax",
@@ -104,10 +105,10 @@ reverse, exclusive = _words("reverse exclusive")
 )  # fmt: skip
 (
     softmax2, log_softmax, clipped_softmax, pnorm, power_softmax, taylor_softmax, subtractive, entmax15, entmax,
-    hard_sigmoid, squared_relu, laplace, cosine,
+    hard_sigmoid, squared_relu, laplace, cosine, below_top,
 ) = _words(
     "softmax2 log_softmax clipped_softmax pnorm power_softmax taylor_softmax subtractive entmax15 entmax "
-    "hard_sigmoid squared_relu laplace cosine"
+    "hard_sigmoid squared_relu laplace cosine below_top"
 )  # fmt: skip
 (
     mean, var, std, norm, count, logsumexp, argmax, argmin, topk, kth, dropout, gumbel, onehot, straight,

@@ -30,15 +30,14 @@ from .mistakes import (
     plural,
 )
 from .roots import root
+from .scans import SCANS, scan
 from .scope import STANDARD_INDICES
 from .selection import order, rank, top
 from .sizes import size_text
 from .value import Over, Value
 
 REDUCTIONS = ("sum", "prod", "max", "min")
-SCANS = ("cumsum", "cummax", "cumprod")
 STRUCTURES = ("rank", "order", "top", "root", "uniform", "solve", "join")
-FLAGS = ("reverse", "exclusive")
 BUILT_IN = (*REDUCTIONS, *SCANS, *STRUCTURES, *FUNCTIONS, "size", "cat", "stop_gradient")
 
 
@@ -73,7 +72,7 @@ def call(expr: tree.Call, env: Environment) -> Value:
     if name in REDUCTIONS and (expr.bracket is not None or len(expr.arguments) == 1):
         return _reduction(expr, env)
     if name in SCANS:
-        return _scan(expr, env)
+        return scan(expr, env)
     if name in _STRUCTURES:
         return _STRUCTURES[name](expr, env)
     if name in FUNCTIONS:
@@ -211,24 +210,6 @@ def _refuse_idle(expr: tree.Call, env: Environment, axes: tuple[Axis, ...], valu
 
 
 # --- constructs that are checked and not lowered yet ---------------------------------------------------------------
-
-
-def _scan(expr: tree.Call, env: Environment) -> Value:
-    graph = env.scope.graph
-    name = expr.function.id
-    if expr.bracket is None:
-        raise needs_bracket(expr).error()
-    overs, flags = bound_axes(expr, env, FLAGS)
-    axes = tuple(axis for over in overs for axis in over.axes)
-    if len(axes) != 1:
-        raise WrongBracketCount(expr.bracket.span, name, "1 index", len(axes), f"{name}[j](…)").error()
-    value = only_argument(expr, env.inside(axes))
-    conditions = bracket_condition(expr, env, axes)
-    type = INT if value.type == BOOL else value.type
-    free = value.node.axes | frozenset(axes)
-    key = (expr.function.id, axes, tuple(sorted(flags)))
-    args = (value.node, *conditions)
-    return Value(graph.opaque(expr.function.id, args, free, type, f"the scan '{expr.function.id}'", key), value.vector)
 
 
 def needs_bracket(expr: tree.Call) -> NeedsBracket:

@@ -11,9 +11,10 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from attnc.grammar import tree
 
 from ..diagnostics import Findings, did_you_mean
-from .calls import BUILT_IN, FLAGS, FOREIGN
+from .calls import BUILT_IN, FOREIGN
 from .mistakes import NotAnAxisOfDefinition, RecursiveDefinition, UnknownFunction
 from .reading import unknown_in
+from .scans import FLAGS
 from .scope import CONSTANTS
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from attnc.definitions import prelude
 from attnc.grammar.words import CLAUSES, ITEMS, RESERVED
-from attnc.lowering.calls import FLAGS, REDUCTIONS, SCANS, STRUCTURES
+from attnc.lowering.calls import REDUCTIONS, STRUCTURES
 from attnc.lowering.functions import FUNCTIONS
+from attnc.lowering.scans import FLAGS, SCANS
 from attnc.lowering.scope import CONSTANTS, DEFAULT_INPUTS, STANDARD_INDICES, STANDARD_SIZES
 from attnc.runtime.show import STAGES
 
