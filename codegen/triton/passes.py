@@ -218,12 +218,18 @@ class PassWriter:
 
         for name, node in (("below", solve.low), ("above", solve.high)):
             bound = em.full(em.value(node), rows)
+            if solve.is_search:
+                kind = em.names.float if is_float else "tl.int64"
+                is_literal = bound.startswith('float("') or bound.lstrip("-").isdigit()
+                bound = f"tl.full([], {bound}, {kind})" if is_literal else f"tl.cast({bound}, {kind})"
             em.line(f"{name} = {f'in_order({bound})' if solve.is_search and is_float else bound}")
         em.known[solve.unknown] = access
         if solve.is_search:
             em.line(f"unknown = {'from_order' if is_float else ''}(middle_of(below, above))")
         else:
             em.line("unknown = below")
+        if solve.asked:  # what is read after the loop is there before it
+            self._start()
         em.line("moves = 1")
         em.line("step = 0")
         with em.loop("while moves > 0:", {}):

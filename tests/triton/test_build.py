@@ -136,3 +136,10 @@ def test_an_unknown_target(tmp_path):
     status, output = attnc("build", EXAMPLE, "--target", "nonsense", "-o", tmp_path / "out")
     assert status == 2 and "'nonsense' is not one of 'sm_80'" in output
     assert not (tmp_path / "out").exists()
+
+
+def test_a_search_is_built(tmp_path):
+    """Loops whose sums are read after them, in one precision of integers throughout."""
+    spec = Path(__file__).parents[1] / "specs" / "topk.attn"
+    status, output = run("compiler", attnc, "build", spec, "--target", "sm_90", "-o", tmp_path / "topk_kernels")
+    assert status == 0, output
