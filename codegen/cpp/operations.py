@@ -9,7 +9,7 @@ from attnc.ir.axis import in_order
 from attnc.ir.node import BOOL, FLOAT, INT, walk
 from attnc.ir.rewrite import substitute
 
-from ..exponents import split_exponent
+from ..exponents import split_exponent, split_reference
 from ..names import identifier
 from .emitter import Emitter, Value
 from .exponents import rounded
@@ -108,6 +108,10 @@ def _map(em: Emitter, node: Node) -> Value:
         parts = split_exponent(em.graph, em.statistics, node.args[0])
         if parts is not None:
             return _exp_of_difference(em, *parts)
+    if node.is_sum and node.type == FLOAT and em.lane_axis in node.axes:
+        measured = split_reference(em.graph, node)
+        if measured is not None:
+            return _distance(em, *measured)
     args = [em.value(arg) for arg in node.args]
     level = max((arg.level for arg in args), default=0)
     lanes = any(arg.lanes for arg in args)
@@ -132,14 +136,28 @@ def _map(em: Emitter, node: Node) -> Value:
     return em.define(FLOAT, _FLOAT_CALLS.get(node.op, _call(node.op))(texts), level, lanes)
 
 
-def _exp_of_difference(em: Emitter, score: Node, rest: Node) -> Value:
-    """exp(score + rest), the score rounded for itself."""
+def _exp_of_difference(em: Emitter, factor: float, score: Node, rest: Node) -> Value:
+    total = _difference(em, factor, score, rest)
+    return em.define(FLOAT, f"exp({total.text})", total.level, lanes=True)
+
+
+def _difference(em: Emitter, factor: float, score: Node, rest: Node) -> Value:
+    """factor (score + rest), the score rounded for itself."""
     other = em.value(rest)
     own = rounded(em, score) if em.lane_axis in score.axes else em.value(score).text
     lanes = em.with_lanes(other).text if em.lane_axis in score.axes or other.lanes else other.text
     level = max(other.level, em.level_of(score.axes))
-    total = em.define(FLOAT, f"({own} + {lanes})", level, lanes=True)
-    return em.define(FLOAT, f"exp({total.text})", total.level, lanes=True)
+    times = "" if factor == 1 else f"{literal(factor, FLOAT)} * "
+    return em.define(FLOAT, f"({times}({own} + {lanes}))" if times else f"({own} + {lanes})", level, lanes=True)
+
+
+def _distance(em: Emitter, factor: float, score: Node, reference: Node, rest: Node) -> Value:
+    distance = _difference(em, factor, score, reference)
+    if rest.is_const(0.0):
+        return distance
+    further = em.value(rest)
+    text = f"({distance.text} + {em.with_lanes(further).text})"
+    return em.define(FLOAT, text, max(distance.level, further.level), lanes=True)
 
 
 def _float(em: Emitter, value: Value, lanes: bool) -> str:

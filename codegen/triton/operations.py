@@ -9,7 +9,7 @@ from attnc.ir import Node
 from attnc.ir.node import BOOL, FLOAT, INT
 from attnc.ir.rewrite import substitute
 
-from ..exponents import split_exponent
+from ..exponents import split_exponent, split_reference
 from .emitter import Emitter, Value
 from .names import literal
 from .reads import read
@@ -165,7 +165,8 @@ def _exp(em: Emitter, node: Node) -> Value:
     if parts is None:
         values = [scaled(em, argument, LOG2_E)]
         return joined(em, FLOAT, values, lambda t: f"tl.exp2({t[0]})", "exp")
-    score, rest = parts
+    factor, score, rest = parts
+    score, rest = graph.scale(factor, score), graph.scale(factor, rest)
     values = [scaled(em, score, LOG2_E), scaled(em, graph.neg(rest), LOG2_E)]
     return joined(em, FLOAT, values, lambda t: f"tl.exp2({t[0]} - {t[1]})", "exp")
 
@@ -228,7 +229,14 @@ def _root(em: Emitter, text: str, exponent: float) -> list[str]:
 
 
 def _sum(em: Emitter, node: Node) -> Value:
-    """Terms with fewer dimensions are added up first."""
+    """Terms with fewer dimensions are added up first, but for those beside what values are measured from."""
+    measured = split_reference(em.graph, node)
+    if measured is not None and not (measured[0] == 1 and measured[-1].is_const(0.0)):
+        factor, score, reference, rest = measured
+        distance = em.value(em.graph.add(score, reference))
+        if factor != 1:
+            distance = joined(em, FLOAT, [distance], lambda t: f"{t[0]} * {literal(factor, FLOAT)}")
+        return joined(em, FLOAT, [distance, em.value(rest)], lambda t: f"{t[0]} + {t[1]}")
     coefficients, constant = node.attribute
     terms = []
     for coefficient, term in zip(coefficients, node.args):

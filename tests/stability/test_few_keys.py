@@ -45,15 +45,8 @@ def test_rows_without_keys_are_0(name):
     assert not any(number.any() for number in differentiate(call_of(name), inputs).values())
 
 
-ALONE = "the threshold of a single key is not its score less 1 exactly: derivatives are rounding noise, and not 0"
-
-
-def names(sizes, faulty=()):
-    mark = pytest.mark.xfail(strict=True, reason=ALONE)
-    return [pytest.param(name, sizes, marks=[mark] if name in faulty else []) for name in BY_NAME]
-
-
-@pytest.mark.parametrize(("name", "sizes"), [*names({"N": 1}, ["entmax"]), *names({"M": 1}), *names({"M": 1, "N": 1})])
+@pytest.mark.parametrize("name", BY_NAME)
+@pytest.mark.parametrize("sizes", [{"N": 1}, {"M": 1}, {"M": 1, "N": 1}], ids=["one key", "one query", "one of each"])
 def test_a_single_key_or_query(name, sizes):
     trials = []
     for seed in SEEDS:
