@@ -36,8 +36,13 @@ def binary(expr: tree.Binary, env: Environment) -> Value:
         return matrix_product(env, left, right, spans)
     vector = align(env, (left, right), expr.operator, spans)
     is_row = right.node.axes <= left.node.axes
-    is_reduction = left.is_reduction and is_row and expr.operator in ("/", "**")  # 0 where that one is
+    keeps_zero = expr.operator == "/" or (expr.operator == "**" and not _is_at_most_zero(right.node))
+    is_reduction = left.is_reduction and is_row and keeps_zero  # 0 where that one is
     return Value(_ARITHMETIC[expr.operator](env, expr, left, right), vector, is_reduction)
+
+
+def _is_at_most_zero(node: Node) -> bool:
+    return bool(node.kind == "const" and node.attribute <= 0)
 
 
 def _division(env: Environment, expr: tree.Binary, left: Value, right: Value) -> Node:

@@ -38,9 +38,13 @@ def scan(expr: tree.Call, env: Environment) -> Value:
     body = graph.to_float(body) if name == "cummax" else body
     if not _is_summed(env, axes[0], body, domain, name):
         free = body.axes | frozenset(axes)
-        label = f"the scan '{name}' of pairs" if name != "cumprod" else "the scan 'cumprod' along a length"
+        label = f"the scan '{name}' {_kind(axes[0], name)}"
         return Value(graph.opaque(name, (body, domain), free, body.type, label, (axes, tuple(sorted(flags)))))
     return Value(_up_to(env, SCANS[name], axes[0], body, domain, flags), value.vector)
+
+
+def _kind(axis: Axis, name: str) -> str:
+    return "over a joined axis" if axis.parts else "along a length" if name == "cumprod" else "of pairs"
 
 
 def _is_summed(env: Environment, axis: Axis, body: Node, domain: Node, name: str) -> bool:

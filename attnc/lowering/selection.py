@@ -20,6 +20,7 @@ from .environment import Environment
 from .expressions import integer
 from .reading import read_moved
 from .value import Value
+from .vectors import align
 
 _INFINITE = float("inf")
 
@@ -171,13 +172,25 @@ def top(expr: tree.Call, env: Environment) -> Value:
     axes, domain = over_one(expr, env)
     values = arguments_of(expr, env.inside(axes), ("x", "n"), ("by",))
     graph = env.scope.graph
+    vector = align(env, tuple(values), "top", tuple(argument.value.span for argument in expr.arguments))
     x, limit = values[0].node, values[1].node
     weight = values[2].node if len(values) > 2 else graph.const(1)
     entries = _entries(env, axes, x, domain)
     if entries is None or limit.axes & frozenset(axes) or _has_widths(entries, weight, limit):
         free = frozenset(axes).union(*(value.node.axes for value in values))
-        return Value(graph.opaque("top", (x, limit, weight, *domain), free, BOOL, "'top' over several axes", axes))
-    return Value(graph.all(entries.domain, kept(entries, graph.to_type(weight, _number(weight)), limit)))
+        label = f"'top' {_kind(axes, entries, limit, weight)}"
+        return Value(graph.opaque("top", (x, limit, weight, *domain), free, BOOL, label, axes), vector)
+    found = kept(entries, graph.to_type(weight, _number(weight)), limit)
+    return Value(graph.all(entries.domain, found), vector)
+
+
+def _kind(axes: tuple[Axis, ...], entries: Entries | None, *others: Node) -> str:
+    """What is put in order, where that is not one length of numbers."""
+    if len(axes) > 1:
+        return "over several axes"
+    if entries is None:
+        return "over a joined axis"
+    return "of vectors" if _has_widths(entries) else "for several numbers of a row"
 
 
 def _number(weight: Node) -> str:
@@ -190,13 +203,14 @@ def order(expr: tree.Call, env: Environment) -> Value:
 
     axes, domain = over_one(expr, env)
     value, rank = arguments_of(expr, env.inside(axes), ("x", "r"))
+    vector = align(env, (value, rank), "order", tuple(argument.value.span for argument in expr.arguments))
     entries = _entries(env, axes, value.node, domain)
     place = integer(expr.arguments[1].value, env.inside(axes), "a rank") if rank.type != INT else rank.node
     if entries is None or place.axes & frozenset(axes) or _has_widths(entries, place):
         free = (value.node.axes - frozenset(axes)) | place.axes
-        label = "'order' for several ranks of a row, or over several axes"
-        return Value(env.scope.graph.opaque("order", (value.node, place, *domain), free, INT, label, axes))
-    return Value(index_of(entries, place))
+        label = f"'order' {_kind(axes, entries, place)}"
+        return Value(env.scope.graph.opaque("order", (value.node, place, *domain), free, INT, label, axes), vector)
+    return Value(index_of(entries, place), vector)
 
 
 def rank(expr: tree.Call, env: Environment) -> Value:
@@ -208,10 +222,10 @@ def rank(expr: tree.Call, env: Environment) -> Value:
     graph = env.scope.graph
     entries = _entries(env, axes, value.node, domain)
     if entries is not None and not (entries.is_searched and entries.is_pairwise):
-        return Value(_sum_before(entries, graph.const(1)))
+        return Value(_sum_before(entries, graph.const(1)), value.vector)
     free = value.node.axes | frozenset(axes)
     label = "'rank' of pairs, but in a comparison with a number,"
-    return Value(graph.opaque("rank", (value.node, *domain), free, INT, label, axes))
+    return Value(graph.opaque("rank", (value.node, *domain), free, INT, label, axes), value.vector)
 
 
 def compare_rank(env: Environment, operator: str, left: Node, right: Node) -> Node | None:

@@ -127,10 +127,15 @@ def test_shifted_reads_of_statistics(meaning, one):
 NOT_LOWERED = {
     "the scan 'cumsum' of pairs": "let c = cumsum[j, reverse](sigmoid(q[i] @ k[j])) score t = q[i] @ k[j] + c",
     "'rank' of pairs, but in a comparison with a number,": "let r = rank[j](q[i] @ k[j]) score t = q[i] @ k[j] + r",
-    "'order' for several ranks of a row, or over several axes": "axis r: 3 let best[i, r] = order[j](q[i] @ k[j], r) "
+    "'order' for several numbers of a row": "axis r: 3 let best[i, r] = order[j](q[i] @ k[j], r) "
     "score t = q[i] @ k[j] + sum[r](best[i, r])",
     "'top' over several axes": "axis x, y: 4 input f[4, 4] "
     "score t = q[i] @ k[j] + sum[x, y](f[x, y] if top[x, y](f[x, y], 3) else 0.0)",
+    "'top' of vectors": "require D == E let t = topk[j](v[j], 3) aggregate out[i] = sum[j](v[j] * t) * q[i]",
+    "'top' over a joined axis": "axis c: 3 axis u: j | c let kept = topk[u](join[u](q[i] @ k[j], 0.0), 3) "
+    "score s = 1.0 if kept[j] else 0.0",
+    "the scan 'cumsum' over a joined axis": "axis c: 3 axis u: j | c let w = cumsum[u](join[u](q[i] @ k[j], 0.0)) "
+    "score s = w[j]",
     "a let that reads itself": "let state[i] = 0.5 * state[i - 1] + norm(q[i]) score t = q[i] @ k[j] + state[i]",
     "a product axis": "axis y, z: {r: 4, c: 4} input f[16] let g[y] = f[y(y.r + 1, y.c)] "
     "score t = q[i] @ k[j] + sum[y](g[y])",
