@@ -180,7 +180,7 @@ def test_long_rows():
     "text, words",
     [
         ("let r = rank[j](s) normalize p = s + r", "'rank' of pairs"),
-        ("axis r: 3 let t[i, r] = order[j](s, r) output t", "several ranks"),
+        ("axis r: 3 let t[i, r] = order[j](s, r) output t", "several numbers"),
         ("axis x, y: 4 input f[4, 4] output t[x, y] = f[x, y] if top[x, y](f[x, y], 3) else 0.0", "several axes"),
     ],
 )
