@@ -60,7 +60,7 @@ class Derivation:
 
     @cached_property
     def roles(self) -> Roles:
-        return find_roles([declared.tensor.sizes for declared in self.meaning.inputs])
+        return find_roles([declared.tensor.sizes for declared in self.meaning.inputs], self.meaning.roots)
 
     @cached_property
     def unsupported(self) -> NotLowered | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from attnc.ir import Axis, Graph, Node, Tensor
 from attnc.ir.axis import in_order
 from attnc.ir.node import walk
@@ -18,6 +20,8 @@ from attnc.planning.plan import (
     Nest,
     Pass,
     Plan,
+    Repeat,
+    Stage,
     Term,
 )
 
@@ -40,34 +44,49 @@ from .statements import (
     Program,
     RunNest,
     RunPass,
+    RunSteps,
     StageStatement,
     Sweep,
     Tiles,
     TileStatement,
+    flat,
 )
 
 
 def to_statements(plan: Plan, roles: Roles) -> Program:
     """The program of a plan."""
-    stages: list[StageStatement] = []
     packed: list[tuple[Packed, Axis]] = []
-    for stage in plan.stages:
-        if isinstance(stage, Nest):
-            stages.append(RunNest(stage.stores))
-            continue
-        built = _PassStatements(plan.graph, roles, stage, len(packed)).build()
-        if built[0].packed:
-            stages.append(built[0])
-            packed += [(one, stage.loop) for one in built[0].packed]
-        stages.append(built[1])
+    stages = _stages(plan.graph, plan.stages, roles, packed)
     temporary = {tensor for tensor, _ in plan.temporaries}
-    read = {n.attribute: None for stage in stages for root in _nodes(stage) for n in walk(root) if n.kind == "read"}
+    roots = [root for stage in flat(stages) for root in nodes_of(stage)]
+    read = {n.attribute: None for root in roots for n in walk(root) if n.kind == "read"}
     tensors = [tensor for tensor in read if tensor not in temporary]
     tensors += [tensor for tensor, _ in plan.outputs if tensor not in tensors]
     return Program(tuple(stages), tuple(tensors), plan.temporaries, plan.outputs, tuple(packed))
 
 
-def _nodes(stage: StageStatement) -> list[Node]:
+def _stages(
+    graph: Graph, stages: Sequence[Stage], roles: Roles, packed: list[tuple[Packed, Axis]]
+) -> list[StageStatement]:
+    """Statements of stages; operands that they pack are added to the list."""
+    out: list[StageStatement] = []
+    for stage in stages:
+        if isinstance(stage, Nest):
+            out.append(RunNest(stage.stores))
+        elif isinstance(stage, Repeat):
+            inner = _stages(graph, stage.stages, roles, packed)
+            zeroed = tuple(t for one in flat(inner) if isinstance(one, RunPass) for t, _ in one.zeroed)
+            out.append(RunSteps(stage.axis, stage.step, stage.is_reverse, stage.states, tuple(inner), zeroed))
+        else:
+            pack, run = _PassStatements(graph, roles, stage, len(packed)).build()
+            if pack.packed:
+                out.append(pack)
+                packed += [(one, stage.loop) for one in pack.packed]
+            out.append(run)
+    return out
+
+
+def nodes_of(stage: Pack | RunPass | RunNest) -> list[Node]:
     """Every node that a stage computes."""
     if isinstance(stage, RunNest):
         return [store.node for store in stage.stores]
@@ -282,6 +301,8 @@ class _PassStatements:
         loop = self.made.loop
         if loop not in node.axes or self.made.row in node.axes or self._depends_on_running(node):
             return False
+        if not self._is_open(node) and any(axis.size in self.roles.steps for axis in node.axes):
+            return False  # read where the steps are summed up
         widths = sum(self._is_width(axis) for axis in node.axes)
         if widths > 1 or (widths and node.type != "float"):
             return False

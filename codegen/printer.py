@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from attnc.ir import Node
 from attnc.ir.text import expression
 
@@ -15,6 +17,8 @@ from .statements import (
     Program,
     RunNest,
     RunPass,
+    RunSteps,
+    StageStatement,
     Sweep,
     TileStatement,
 )
@@ -22,15 +26,24 @@ from .statements import (
 
 def print_program(program: Program) -> str:
     """Indented statements of every stage."""
+    return "\n".join(_stages(program.stages)) + "\n"
+
+
+def _stages(stages: Sequence[StageStatement]) -> list[str]:
     lines: list[str] = []
-    for stage in program.stages:
+    for stage in stages:
         if isinstance(stage, Pack):
             lines += _pack(stage)
         elif isinstance(stage, RunPass):
             lines += _pass(stage)
+        elif isinstance(stage, RunSteps):
+            order = "last to first" if stage.is_reverse else "first to last"
+            lines.append(f"for {stage.axis.name}, {order}")
+            lines += [f"  fill {tensor.label} with 0" for tensor in stage.zeroed]
+            lines += ["  " + line for line in _stages(stage.stages)]
         else:
             lines += _nest(stage)
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _pack(stage: Pack) -> list[str]:

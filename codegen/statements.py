@@ -7,7 +7,7 @@ Nothing here is decided: every choice was the plan's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from attnc.analysis.tiles import TileClasses
@@ -186,7 +186,19 @@ class RunNest:
     stores: tuple[Store, ...]
 
 
-StageStatement = Pack | RunPass | RunNest
+@dataclass(frozen=True)
+class RunSteps:
+    """Stages run again for each step of an axis: see `Repeat` of the plan. `zeroed` are filled with 0 before."""
+
+    axis: Axis
+    step: Node
+    is_reverse: bool
+    states: tuple[tuple[Tensor, tuple[Axis, ...], Tensor], ...]
+    stages: tuple[StageStatement, ...]
+    zeroed: tuple[Tensor, ...]
+
+
+StageStatement = Pack | RunPass | RunNest | RunSteps
 
 
 @dataclass(frozen=True)
@@ -198,3 +210,21 @@ class Program:
     temporaries: tuple[tuple[Tensor, tuple[Axis, ...]], ...]
     outputs: tuple[tuple[Tensor, tuple[Axis, ...]], ...]
     packed: tuple[tuple[Packed, Axis], ...] = field(default=())
+
+    @property
+    def passes(self) -> list[RunPass]:
+        """Those of repeated stages too."""
+        return [stage for stage in flat(self.stages) if isinstance(stage, RunPass)]
+
+    @property
+    def repeats(self) -> list[RunSteps]:
+        return [stage for stage in self.stages if isinstance(stage, RunSteps)]
+
+
+def flat(stages: Sequence[StageStatement]) -> Iterator[Pack | RunPass | RunNest]:
+    """The stages, with those that are repeated in their place."""
+    for stage in stages:
+        if isinstance(stage, RunSteps):
+            yield from flat(stage.stages)
+        else:
+            yield stage

@@ -111,7 +111,7 @@ class _Explanation:
     def _direction(self, plan: Plan) -> list[str]:
         lines = ["  " + line for line in print_plan(plan).rstrip().split("\n")]
         program = self.derivation.statements(plan)
-        runs = [stage for stage in program.stages if isinstance(stage, RunPass)]
+        runs = program.passes
         total = 0.0
         for stage, run in zip(plan.passes, runs):
             text, work = self._tiles(stage, run)

@@ -16,6 +16,7 @@ from attnc.ir.axis import in_order
 from attnc.ir.node import BOOL, FLOAT, INT, reachable
 
 from .pointwise import POINTWISE, TYPED, Array, power
+from .steps import Step, at_other_step, recur
 
 
 class Evaluator:
@@ -35,6 +36,7 @@ class Evaluator:
         self.dtype = dtype
         self.device = device if device is not None else next((t.device for t in tensors.values()), "cpu")
         self.done: dict[Node, Array] = {}
+        self.step: Step | None = None
 
     def __call__(self, root: Node) -> Array:
         for node in self._pending(root):
@@ -49,7 +51,7 @@ class Evaluator:
             node = stack.pop()
             if node not in found and node not in self.done:
                 found.add(node)
-                stack.extend(node.args if node.kind != "root" else node.args[2:])
+                stack.extend(() if node.kind == "recur" else node.args[2:] if node.kind == "root" else node.args)
         return sorted(found)
 
     def result(self, root: Node, axes: Sequence[Axis]) -> Array:
@@ -60,7 +62,7 @@ class Evaluator:
         return value.expand(shape).permute([order.index(axis) for axis in axes]).contiguous()
 
     def length(self, axis: Axis) -> int:
-        return self.integer(axis.size)
+        return 1 if self.step is not None and axis is self.step.axis else self.integer(axis.size)
 
     def integer(self, size: Node) -> int:
         return size.attribute if size.kind == "const" else int(self(size))
@@ -101,7 +103,8 @@ def _size(ev: Evaluator, node: Node) -> Array:
 
 
 def _index(ev: Evaluator, node: Node) -> Array:
-    return torch.arange(ev.length(node.attribute), device=ev.device)
+    first = ev.step.number if ev.step is not None and node.attribute is ev.step.axis else 0
+    return torch.arange(first, first + ev.length(node.attribute), device=ev.device)
 
 
 def _read(ev: Evaluator, node: Node) -> Array:
@@ -146,7 +149,8 @@ def _at(ev: Evaluator, node: Node) -> Array:
     value, axes = node.args[0], node.attribute
     inner = in_order(value.axes)
     rest = [axis for axis in inner if axis not in axes]
-    moved = ev(value).permute([inner.index(a) for a in (*axes, *rest)])
+    whole = at_other_step(ev, node) if ev.step is not None and ev.step.axis in axes else ev(value)
+    moved = whole.permute([inner.index(a) for a in (*axes, *rest)])
     positions = ev.operands(node.args[1:])
     clamped = [p.clamp(0, max(n - 1, 0)) for p, n in zip(positions, moved.shape)]
     picked = moved[tuple(clamped)]
@@ -359,5 +363,6 @@ _RULES: dict[str, Callable[[Evaluator, Node], Any]] = {
     "at": _at,
     "reduce": _reduce,
     "root": _root,
+    "recur": recur,
     "opaque": _opaque,
 }

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..ir import Axis, Graph, Node, Tensor
-from ..ir.node import FLOAT, walk
+from ..ir.node import FLOAT, open_nodes, reachable, walk
+from ..ir.recurrences import with_states
 from ..ir.rewrite import Rewriter
 from ..ir.roles import Roles
 from .weights import ADD, MUL, STILL, Weights, shift
@@ -109,7 +110,24 @@ class _Chooser:
             elif statistic not in self.replaced:  # another anchor may move it
                 self.replaced[statistic] = self._keep_statistic(node)
         self.replaced[base] = graph.const(1.0)
-        self.replaced[anchor] = self._keep(best)
+        state = self._state_of(graph.add(anchor, step))
+        nothing = graph.const(math.copysign(math.inf, -rate))
+        if state is None:
+            self.replaced[anchor] = self._keep(best)
+        else:  # where the base is 0, its logarithm is infinite
+            lost = graph.compare("==", state, graph.neg(nothing))
+            self.replaced[anchor] = graph.where(lost, nothing, state)
+
+    def _state_of(self, value: Node) -> Node | None:
+        """A value that a state of a recurrence is, or its negative: it is kept anyway."""
+        for node in sorted(n for n in self._nodes() if n.kind == "recur"):
+            recurrence, place = node.attribute
+            members = {s: self.graph.recur(recurrence, n, node.args) for n, s in enumerate(recurrence.states)}
+            whole = with_states(self.graph, node.args[place], members)
+            if value is whole or value is self.graph.neg(whole):
+                own = self._keep(node)
+                return own if value is whole else self.graph.neg(own)
+        return None
 
     def _normaliser(self, anchor: Node, weights: Weights) -> tuple[Node, float] | None:
         """A divisor that moves with the anchor as exp(rate · shift), and that rate."""
@@ -157,12 +175,13 @@ class _Chooser:
         found: set[Node] = set()
         seen: set[Node] = set()
         stack = list(self.gradients)
+        hidden = open_nodes(reachable(stack))
         while stack:
             node = stack.pop()
             if node in seen:
                 continue
             seen.add(node)
-            if self._is_forward_statistic(node):
+            if node not in hidden and self._is_forward_statistic(node):
                 found.add(node)
             else:
                 stack.extend(node.args)
@@ -171,7 +190,7 @@ class _Chooser:
     def _is_forward_statistic(self, node: Node) -> bool:
         if node.kind == "stop":
             return _is_shift(node.args[0])
-        if node.kind != "root" and (
+        if node.kind not in ("root", "recur") and (
             node.kind != "reduce" or all(self.roles.of(axis) == "width" for axis in node.attribute)
         ):
             return False

@@ -6,7 +6,7 @@ scores at weight 0. A result that reads the statistic in another way keeps its o
 
 from __future__ import annotations
 
-from ..ir import Graph, Node
+from ..ir import Axis, Graph, Node
 from ..ir.node import FLOAT, walk
 from ..ir.rewrite import Rewriter
 from .weights import ADD, MUL, STILL, Weights
@@ -57,9 +57,20 @@ def _holds_extreme(root: Node) -> bool:
 
 
 def _is_row(node: Node) -> bool:
-    """Free of every axis that a max or min below it runs over."""
-    bound = [a for part in walk(node) if part.kind == "reduce" and part.op in ("max", "min") for a in part.attribute]
-    return bool(bound) and not node.axes & frozenset(bound)
+    """Free of every axis that a max or min in it runs over; what such a one reads does not count."""
+    bound: set[Axis] = set()
+    seen: set[Node] = set()
+    stack = [node]
+    while stack:
+        part = stack.pop()
+        if part in seen:
+            continue
+        seen.add(part)
+        if part.kind == "reduce" and part.op in ("max", "min"):
+            bound |= set(part.attribute)
+        else:
+            stack.extend(part.args)
+    return bool(bound) and not node.axes & bound
 
 
 def _invariance(graph: Graph, root: Node, candidate: Node) -> str | None:

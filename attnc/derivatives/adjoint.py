@@ -30,7 +30,7 @@ class Adjoint:
 
 def is_plain(node: Node) -> bool:
     """No reduction and no re-read below: only pointwise work on what is read."""
-    return not any(part.kind in ("reduce", "at", "root", "opaque") for part in walk(node))
+    return not any(part.kind in ("reduce", "at", "root", "recur", "opaque") for part in walk(node))
 
 
 def sum_term(

@@ -13,7 +13,7 @@ from ..ir.summation import holds_reduction
 from .adjoint import sum_term
 
 if TYPE_CHECKING:
-    from .vjp import _Reverse
+    from .vjp import Reverse
 
 Space = frozenset[Axis]
 
@@ -30,7 +30,7 @@ class NoDerivative(Mistake):
         return Diagnostic("no-derivative", f"{self.label} has no derivative yet", labels)
 
 
-def _map(reverse: _Reverse, node: Node, space: Space, domain: Node, value: Node) -> None:
+def _map(reverse: Reverse, node: Node, space: Space, domain: Node, value: Node) -> None:
     graph = reverse.graph
     if node.is_sum:
         for coefficient, arg in zip(node.attribute[0], node.args):
@@ -45,7 +45,7 @@ def _map(reverse: _Reverse, node: Node, space: Space, domain: Node, value: Node)
             reverse.push(arg, space, domain, graph.mul(value, partial(graph, node, node.args)))
 
 
-def _product(reverse: _Reverse, node: Node, space: Space, domain: Node, value: Node) -> None:
+def _product(reverse: Reverse, node: Node, space: Space, domain: Node, value: Node) -> None:
     graph = reverse.graph
     factors = list(zip(node.args, node.attribute))
     for place, (base, exponent) in enumerate(factors):
@@ -58,12 +58,12 @@ def _product(reverse: _Reverse, node: Node, space: Space, domain: Node, value: N
         reverse.push(base, space, domain, partial)
 
 
-def _guard(reverse: _Reverse, node: Node, space: Space, domain: Node, value: Node) -> None:
+def _guard(reverse: Reverse, node: Node, space: Space, domain: Node, value: Node) -> None:
     condition, inner = node.args
     reverse.push(inner, space, domain, reverse.graph.guard(condition, value))
 
 
-def _at(reverse: _Reverse, node: Node, space: Space, domain: Node, value: Node) -> None:
+def _at(reverse: Reverse, node: Node, space: Space, domain: Node, value: Node) -> None:
     """y = x at p: what x gets at t is Σ of y's adjoint where p == t, with t standing for x's own axis in the end."""
     graph = reverse.graph
     targets: dict[Axis, Axis] = {}
@@ -83,14 +83,14 @@ def _at(reverse: _Reverse, node: Node, space: Space, domain: Node, value: Node) 
 
 
 def _rename(
-    reverse: _Reverse, axis: Axis, twin: Axis, space: Space, domain: Node, value: Node
+    reverse: Reverse, axis: Axis, twin: Axis, space: Space, domain: Node, value: Node
 ) -> tuple[Space, Node, Node]:
     """The term with another name for an axis that it sums over."""
     index = reverse.graph.index(twin)
     return (space - {axis}) | {twin}, reverse.moved(domain, axis, index), reverse.moved(value, axis, index)
 
 
-def _reduce(reverse: _Reverse, node: Node, space: Space, domain: Node, value: Node) -> None:
+def _reduce(reverse: Reverse, node: Node, space: Space, domain: Node, value: Node) -> None:
     graph = reverse.graph
     bound = frozenset(node.attribute)
     if node.op == "sum":
@@ -105,7 +105,7 @@ def _reduce(reverse: _Reverse, node: Node, space: Space, domain: Node, value: No
         _prod(reverse, node, space, domain, value)
 
 
-def _prod(reverse: _Reverse, node: Node, space: Space, domain: Node, value: Node) -> None:
+def _prod(reverse: Reverse, node: Node, space: Space, domain: Node, value: Node) -> None:
     """The derivative of a product in one factor is the product of the others."""
     graph = reverse.graph
     if node.op != "prod" or any(reverse.roles.of(axis) != "width" for axis in node.attribute):
@@ -119,11 +119,11 @@ def _prod(reverse: _Reverse, node: Node, space: Space, domain: Node, value: Node
     reverse.push(node.body, space | frozenset(node.attribute), inner, graph.mul(value, rest))
 
 
-def _opaque(reverse: _Reverse, node: Node, space: Space, domain: Node, value: Node) -> None:
+def _opaque(reverse: Reverse, node: Node, space: Space, domain: Node, value: Node) -> None:
     raise NoDerivative(node.span, node.attribute[1]).error()
 
 
-RULES: dict[str, Callable[[_Reverse, Node, Space, Node, Node], None]] = {
+RULES: dict[str, Callable[[Reverse, Node, Space, Node, Node], None]] = {
     "map": _map,
     "guard": _guard,
     "at": _at,

@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 from ..ir import Axis, Graph, Node, Tensor
 from ..ir.logic import conjuncts
 from ..ir.node import FLOAT, reachable
+from ..ir.recurrences import with_states
 from ..ir.rewrite import substitute
 from ..ir.roles import LENGTH, OUTER, WIDTH, Roles
 from .adjoint import Adjoint, is_plain, sum_term
+from .recurrences import Groups, spread_recurrence
 from .roots import make_implicit, make_plain
 from .rules import RULES
 
@@ -39,11 +41,20 @@ class Seed:
 def vjp(graph: Graph, seeds: Sequence[Seed], wanted: Sequence[Tensor], roles: Roles) -> dict[Tensor, tuple[Part, ...]]:
     """The gradient of Σ cotangent · result for each wanted tensor (no parts: it is 0 everywhere)."""
     seeds = [replace(seed, node=make_implicit(graph, seed.node)) for seed in seeds]
-    found = _Reverse(graph, frozenset(wanted), roles).run(seeds)
-    return {t: tuple(replace(part, node=make_plain(graph, part.node)) for part in parts) for t, parts in found.items()}
+    reverse = Reverse(graph, frozenset(wanted), roles)
+    found = reverse.run(seeds)
+
+    recurrences = {state: make_plain(graph, node) for state, node in reverse.recurrences.items()}
+
+    def whole(node: Node) -> Node:
+        return with_states(graph, make_plain(graph, node), recurrences)
+
+    return {t: tuple(replace(part, node=whole(part.node)) for part in parts) for t, parts in found.items()}
 
 
-class _Reverse:
+class Reverse:
+    """`recurrences` are the states that gradients read without saying what they are: see recurrences.py."""
+
     def __init__(self, graph: Graph, wanted: frozenset[Tensor], roles: Roles) -> None:
         self.graph = graph
         self.wanted = wanted
@@ -51,6 +62,7 @@ class _Reverse:
         self.adjoints: dict[Node, Adjoint] = {}
         self.needed: set[Node] = set()
         self.forward: frozenset[Node] = frozenset()
+        self.recurrences: dict[Tensor, Node] = {}
         self.found: dict[Tensor, dict[tuple[Axis, ...], list[Node]]] = {tensor: {} for tensor in wanted}
 
     def run(self, seeds: Sequence[Seed]) -> dict[Tensor, tuple[Part, ...]]:
@@ -62,8 +74,11 @@ class _Reverse:
         for seed in seeds:
             read = self.graph.read(seed.cotangent, tuple(self.graph.index(axis) for axis in seed.axes))
             self.push(seed.node, frozenset(seed.axes), self.graph.true, read)
+        groups = Groups(nodes)
         for node in reversed(nodes):
-            if node in self.adjoints:
+            if node.kind == "recur" and node in self.needed:
+                spread_recurrence(self, groups, node)
+            elif node in self.adjoints:
                 self._spread(node)
         return {tensor: self._parts(tensor) for tensor in self.wanted}
 
@@ -106,8 +121,8 @@ class _Reverse:
             axis = position.attribute if position.kind == "index" else None
             if axis is None or axis in kept or axis not in space or axis.size is not size:
                 axis = graph.axis("t", size)
-                axis_index = graph.index(axis)
-                space, domain, value = self.solve(axis, graph.sub(position, axis_index), space, domain, value)
+                form = graph.sub(position, graph.index(axis))
+                space, domain, value = self.solve(axis, form, space, domain, value, tensor.origin == "state")
             kept.append(axis)
         wanted = frozenset(kept)
         space, domain, total = sum_term(graph, wanted, space | wanted, domain, value, self.forward)
@@ -115,11 +130,12 @@ class _Reverse:
         self.found[tensor].setdefault(tuple(kept), []).append(node)
 
     def solve(
-        self, target: Axis, form: Node, space: frozenset[Axis], domain: Node, value: Node
+        self, target: Axis, form: Node, space: frozenset[Axis], domain: Node, value: Node, is_step: bool = False
     ) -> tuple[frozenset[Axis], Node, Node]:
-        """Adds `form == 0`; where it fixes an axis of the space (x[d + R]: d = t - R), that axis is eliminated."""
+        """Adds `form == 0`; where it fixes an axis of the space (x[d + R]: d = t - R), that axis is eliminated.
+        `is_step`: also among pairs, where a step reads another one."""
         graph = self.graph
-        solved = self._solvable(form, space, domain, value)
+        solved = self._solvable(form, space, domain, value, is_step)
         if solved is None:
             return space | {target}, graph.all(domain, graph.equal_zero(form)), value
         axis, position = solved
@@ -134,10 +150,12 @@ class _Reverse:
             return self.graph.at(value, (axis,), (position,))
         return substitute(self.graph, value, {axis: position})
 
-    def _solvable(self, form: Node, space: frozenset[Axis], domain: Node, value: Node) -> tuple[Axis, Node] | None:
+    def _solvable(
+        self, form: Node, space: frozenset[Axis], domain: Node, value: Node, is_step: bool
+    ) -> tuple[Axis, Node] | None:
         """An axis with coefficient ±1, of a term that is not pairwise (there, a scatter keeps the tiles)."""
         graph = self.graph
-        if not form.is_sum or len(self.roles.axes(value.axes | domain.axes, LENGTH)) > 1:
+        if not form.is_sum or (not is_step and len(self.roles.axes(value.axes | domain.axes, LENGTH)) > 1):
             return None
         terms = sorted(zip(form.attribute[0], form.args), key=lambda item: self._is_width(item[1]))
         for coefficient, term in terms:

@@ -14,7 +14,7 @@ from .algebra import Algebra
 from .axis import Axis, Part
 from .joined import reduce_parts
 from .logic import Logic
-from .node import BOOL, FLOAT, INT, Node, Tensor, is_zero
+from .node import BOOL, FLOAT, INT, Node, Recurrence, Tensor, is_zero
 from .summation import Summation
 
 _NO_AXES: frozenset[Axis] = frozenset()
@@ -138,6 +138,11 @@ class Graph(Algebra, Logic, Summation):
         on to hold from there; high where none does."""
         args = (condition, self.const(0.0), low, high)
         return self._intern("root", "least", args, unknown, _axes_of(args), unknown.type)
+
+    def recur(self, recurrence: Recurrence, place: int, values: tuple[Node, ...]) -> Node:
+        """One state of a recurrence, of which `values` has one for each."""
+        axes = frozenset(recurrence.axes[place])
+        return self._intern("recur", "", values, (recurrence, place), axes, values[place].type)
 
     def reduce(self, op: str, axes: tuple[Axis, ...], body: Node, domain: Node | None = None) -> Node:
         """`op` is sum, prod, max, min or argmax; an empty domain gives 0, 1, -inf, inf or -1."""

@@ -14,6 +14,8 @@ reduce   body, domain              axes                 `op` of body over the tu
 join     one per part              joined axis          a value over the union of its parts (see joined.py)
 root     f, slope, low, high       tensor               t where f is 0, from low to high; f reads the tensor for t;
                                                         `op` least: the first t at which the condition f holds
+recur    one value per state       (recurrence, place) the state of this place, over all steps; values read the states
+                                                        at other steps
 opaque   operands                  (axes, label)        a construct of the language that no pass lowers yet
 """
 
@@ -33,8 +35,8 @@ COTANGENT, GRADIENT, TANGENT = "d ", "g ", "t "
 
 @dataclass(frozen=True)
 class Tensor:
-    """Something read by position. `origin`: "input", "cotangent" (given by autograd), "saved", "result", or "unknown"
-    (of a root)."""
+    """Something read by position. `origin`: "input", "cotangent" (given by autograd), "saved", "result", "unknown"
+    (of a root) or "state" (of a recurrence)."""
 
     name: str
     sizes: tuple[Node, ...] = field(compare=False, repr=False)
@@ -45,6 +47,17 @@ class Tensor:
     def label(self) -> str:
         """The name for readers."""
         return self.name.replace(" ", "_")
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    """Values found step by step along an axis, from the first index or (`is_reverse`) from the last: each reads the
+    states at steps before its own. `axes` has one axis for each dimension of each state."""
+
+    axis: Axis
+    states: tuple[Tensor, ...]
+    axes: tuple[tuple[Axis, ...], ...]
+    is_reverse: bool
 
 
 class Node:
@@ -91,6 +104,13 @@ class Node:
         return self.kind == "read" and bool(self.attribute == tensor)
 
     @property
+    def binds(self) -> tuple[Tensor, ...]:
+        """What operands read that has no value outside of this node: a root's unknown, the states of a recurrence."""
+        if self.kind == "root":
+            return (self.attribute,)
+        return self.attribute[0].states if self.kind == "recur" else ()
+
+    @property
     def is_least(self) -> bool:
         """A search for the first value at which a condition holds."""
         return self.kind == "root" and self.op == "least"
@@ -133,12 +153,14 @@ def reachable(roots: list[Node]) -> list[Node]:
 
 
 def open_nodes(nodes: Iterable[Node]) -> set[Node]:
-    """Those (operands first) that read the unknown of a root around them."""
-    found: set[Node] = set()
+    """Those (operands first) that read the unknown of a root, or the state of a recurrence, around them."""
+    free: dict[Node, frozenset[Tensor]] = {}
     for node in nodes:
-        if node.is_unknown or (node.kind != "root" and any(arg in found for arg in node.args)):
-            found.add(node)
-    return found
+        own = frozenset[Tensor]().union(*(free.get(arg, frozenset()) for arg in node.args))
+        if node.kind == "read" and node.attribute.origin in ("unknown", "state"):
+            own |= {node.attribute}
+        free[node] = own.difference(node.binds)
+    return {node for node, own in free.items() if own}
 
 
 def walk(root: Node) -> Iterator[Node]:

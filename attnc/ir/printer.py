@@ -61,6 +61,11 @@ def _operation(node: Node, names: dict[Node, str]) -> str:
         return f"{node.op}[{', '.join(axis.name for axis in node.attribute)}{condition}]({args[0]})"
     if node.kind == "root":
         return f"root[{node.attribute.label}: {args[2]} to {args[3]}]({args[0]}), slope {args[1]}"
+    if node.kind == "recur":
+        recurrence, place = node.attribute
+        states = ", ".join(f"{state.label} = {arg}" for state, arg in zip(recurrence.states, args))
+        order = " in reverse" if recurrence.is_reverse else ""
+        return f"{recurrence.states[place].label} of steps along {recurrence.axis.name}{order}: {states}"
     if node.kind == "opaque":
         return f"{node.op}({', '.join(args)})"
     return _map(node, args)

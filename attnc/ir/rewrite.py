@@ -31,6 +31,9 @@ def rebuild(graph: Graph, node: Node, args: tuple[Node, ...]) -> Node:
         if node.is_least:
             return graph.least(node.attribute, f, low, high)
         return graph.root(node.attribute, f, slope, low, high)
+    if node.kind == "recur":
+        recurrence, place = node.attribute
+        return graph.recur(recurrence, place, args)
     if node.kind == "join":
         return graph.join(node.attribute, args)
     if node.kind == "opaque":
@@ -135,9 +138,11 @@ class _Substitution:
         if node.kind == "join" and node.attribute in self.positions:
             args = tuple(self.done[arg] for arg in node.args)
             return read_joined(self.graph, node.attribute, args, self.positions[node.attribute])
-        if node.kind == "root":  # it is solved once, and read at other indices
+        if node.kind in ("root", "recur"):  # it is solved once, and read at other indices
             axes = tuple(axis for axis in self.positions if axis in node.axes)
             return self.graph.at(node, axes, tuple(self.positions[axis] for axis in axes))
+        if node.kind == "at" and not any(axis in self.positions for axis in node.args[0].axes - set(node.attribute)):
+            return self.graph.at(node.args[0], node.attribute, tuple(self.done[arg] for arg in node.args[1:]))
         if node.bound and any(axis in self.positions or axis in self.incoming for axis in node.bound):
             return self._rename_binder(node)
         return rebuild(self.graph, node, tuple(self.done[arg] for arg in node.args))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .axis import Axis
-from .node import Node, walk
+from .node import Node, reachable, walk
 
 OUTER, LENGTH, WIDTH = "outer", "length", "width"
 SPLITS = "#splits"  # how many workers share the rows of one grid index of a pass: chosen at the call
@@ -19,17 +19,19 @@ _FIXED = {SPLITS: OUTER, "B": OUTER, "H": OUTER, "G": OUTER, "M": LENGTH, "N": L
 
 @dataclass(frozen=True)
 class Roles:
-    """The role of every axis of a spec."""
+    """The role of every axis of a spec. Along `steps` a recurrence goes, one by one: such sizes are never widths."""
 
     lengths: frozenset[str]
+    steps: frozenset[Node] = frozenset()
 
     def of_size(self, size: Node) -> str:
         if size.kind == "size":
-            return _FIXED.get(size.attribute, LENGTH if size.attribute in self.lengths else WIDTH)
+            other = OUTER if size in self.steps else WIDTH
+            return _FIXED.get(size.attribute, LENGTH if size.attribute in self.lengths else other)
         if any(node.kind == "read" for node in walk(size)):
             return LENGTH
         roles = {self.of_size(node) for node in walk(size) if node.kind == "size"}
-        return LENGTH if LENGTH in roles else WIDTH
+        return LENGTH if LENGTH in roles else OUTER if size in self.steps else WIDTH
 
     def of(self, axis: Axis) -> str:
         return self.of_size(axis.size)
@@ -52,16 +54,17 @@ class Roles:
     def holds_statistic(self, root: Node) -> bool:
         """Whether a value contains a reduction over a length or an outer axis."""
         return any(
-            node.kind in ("opaque", "root")
+            node.kind in ("opaque", "root", "recur")
             or (node.kind == "reduce" and any(self.of(a) != WIDTH for a in node.attribute))
             for node in walk(root)
         )
 
 
-def find_roles(shapes: Iterable[Sequence[Node]]) -> Roles:
-    """Roles from the sizes of all inputs."""
+def find_roles(shapes: Iterable[Sequence[Node]], results: Iterable[Node] = ()) -> Roles:
+    """Roles from the sizes of all inputs, and the recurrences of results."""
     lengths = set()
     for sizes in shapes:
         if sizes and sizes[0].kind == "size" and sizes[0].attribute == "B":
             lengths |= {size.attribute for size in sizes[1:-1] if size.kind == "size" and size.attribute not in _FIXED}
-    return Roles(frozenset(lengths))
+    steps = {n.attribute[0].axis.size for n in reachable(list(results)) if n.kind == "recur"}
+    return Roles(frozenset(lengths), frozenset(steps))

@@ -25,6 +25,9 @@ class Summation:
         if is_zero(body) or domain.is_const(False):
             return self.zero(body.type)
         bound = frozenset(axes)
+        told = self._told(axes, domain)
+        if told is not None:
+            return told_at(self, axes, body, domain, *told)
         if domain.is_const(True) and any(axis not in body.axes for axis in axes):
             return self._times_count(axes, body)
         outside = [c for c in conjuncts(domain) if not c.axes & bound and holds_reduction(c)]
@@ -32,6 +35,20 @@ class Summation:
             inside = self.all(*(c for c in conjuncts(domain) if c not in outside))
             return self.guard(self.all(*outside), self._sum(axes, body, inside, self.all(*outside)))
         return self._sum(axes, body, domain, self.true)
+
+    def _told(  # type: ignore[misc]
+        self: Graph, axes: tuple[Axis, ...], domain: Node
+    ) -> tuple[Axis, Node] | None:
+        """An axis whose index a condition says, alike for everything: `t == rounds - 1`, and that index."""
+        for condition in conjuncts(domain):
+            form = condition.args[0] if condition.op == "equal_zero" else None
+            terms = zip(form.attribute[0], form.args) if form is not None and form.is_sum else ()
+            for coefficient, term in terms:
+                if form is None or term.kind != "index" or len(form.axes) > 1 or abs(coefficient) != 1:
+                    continue
+                if term.attribute in axes:
+                    return term.attribute, self.scale(-coefficient, self.add(form, self.scale(-coefficient, term)))
+        return None
 
     def _times_count(self: Graph, axes: tuple[Axis, ...], body: Node) -> Node:  # type: ignore[misc]
         idle = [axis for axis in axes if axis not in body.axes]
@@ -71,6 +88,29 @@ class Summation:
         return self.negate(self.compare("==", self.to_float(base), self.const(0.0)))
 
 
+def told_at(graph: Graph, axes: tuple[Axis, ...], body: Node, domain: Node, axis: Axis, position: Node) -> Node:
+    """A sum over an axis of which only one index counts: its value there."""
+    rest = tuple(other for other in axes if other is not axis)
+    body, domain = (value_at(graph, node, axis, position) for node in (body, domain))
+    inside = graph.all(graph.compare(">=", position, graph.const(0)), graph.compare("<", position, axis.size))
+    if rest:
+        return graph.guard(inside, graph.sum_over(rest, body, domain))
+    return graph.guard(graph.all(inside, domain), body)
+
+
+def value_at(graph: Graph, node: Node, axis: Axis, position: Node) -> Node:
+    """A value at one index; what is summed up in it is read there, not computed again."""
+    from .rewrite import rebuild
+
+    if axis not in node.axes:
+        return node
+    if node.kind == "index":
+        return position
+    if node.kind not in ("map", "guard", "stop", "read"):
+        return graph.at(node, (axis,), (position,))
+    return rebuild(graph, node, tuple(value_at(graph, arg, axis, position) for arg in node.args))
+
+
 def _moves(base: Node, exponent: float, domain: Node) -> bool:
     """Whether a factor may stand outside: a divisor may, under the condition that it is not 0."""
     return domain.is_const(True) or exponent < 0 or is_finite(base)
@@ -106,7 +146,7 @@ def _all_finite(node: Node) -> bool:
 
 def holds_reduction(root: Node) -> bool:
     """Whether a node contains a reduction."""
-    return any(node.kind in ("reduce", "root") for node in walk(root))
+    return any(node.kind in ("reduce", "root", "recur") for node in walk(root))
 
 
 __all__ = ["Summation", "holds_reduction", "is_finite", "walk"]

@@ -63,6 +63,9 @@ class _Text:
             f, _, low, high = (self.of(arg, 0) for arg in node.args)
             name = node.attribute.label
             return f"{node.op or 'root'}[{name}: {low} <= {name} <= {high}]({f})", _ATOM
+        if kind == "recur":
+            recurrence, place = node.attribute
+            return f"{recurrence.states[place].label}[{', '.join(axis.name for axis in recurrence.axes[place])}]", _ATOM
         if kind == "opaque":
             return f"{node.op}({self._list(node.args)})", _ATOM
         return self._map(node)

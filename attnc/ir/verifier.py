@@ -24,6 +24,9 @@ def _expected_axes(node: Node) -> frozenset[Axis]:
     if node.kind == "opaque":
         axes: frozenset[Axis] = node.attribute[0]
         return axes
+    if node.kind == "recur":
+        recurrence, place = node.attribute
+        return frozenset(recurrence.axes[place])
     if node.kind == "join":
         own = frozenset(part.own for part in node.attribute.parts)
         return (frozenset().union(*(arg.axes for arg in node.args)) - own) | {node.attribute}
@@ -90,6 +93,14 @@ def _check_root(node: Node) -> None:
     assert all(part.axes == node.axes for part in own), node
 
 
+def _check_recur(node: Node) -> None:
+    recurrence, place = node.attribute
+    assert len(node.args) == len(recurrence.states) == len(recurrence.axes) > place, node
+    for state, axes, value in zip(recurrence.states, recurrence.axes, node.args):
+        assert recurrence.axis in axes and value.axes <= frozenset(axes), node
+        assert tuple(axis.size for axis in axes) == state.sizes and value.type == state.type, node
+
+
 _CHECKS: dict[str, Callable[[Node], None]] = {
     "const": _check_leaf,
     "param": _check_leaf,
@@ -102,6 +113,7 @@ _CHECKS: dict[str, Callable[[Node], None]] = {
     "at": _check_at,
     "reduce": _check_reduce,
     "root": _check_root,
+    "recur": _check_recur,
     "join": _check_join,
     "opaque": _check_stop,
 }

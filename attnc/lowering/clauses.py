@@ -57,6 +57,8 @@ def let_value(
     if entry.state == "running":
         if entries is None or entry.indices is None:
             raise _circle(scope, span, tuple(scope.stack[scope.stack.index(name.id) :])).error()
+        for reader in scope.stack[scope.stack.index(name.id) :]:
+            scope.lets[reader].is_circular = True
         return None, entry
     if entry.state == "poisoned":
         raise Poisoned
@@ -203,12 +205,27 @@ def _offset(axis: Axis, position: Node) -> int | None:
 
 def check_circles(scope: Scope) -> None:
     """Every circle of lets must step strictly one way along some axis."""
+    for reads in circles(scope):
+        if not _are_ordered(reads):
+            scope.findings.add(_circle_in(scope, reads))
+
+
+def circles(scope: Scope) -> list[list[LetRead]]:
+    """The reads of each circle of lets; a circle that another one reads comes before it."""
     import networkx
 
+    found = []
     for component in networkx.strongly_connected_components(_graph_of(scope.reads)):
         reads = [read for read in scope.reads if {read.reader, read.target} <= component]
-        if reads and not _are_ordered(reads):
-            scope.findings.add(_circle_in(scope, reads))
+        if reads:
+            found.append(reads)
+    return found
+
+
+def step_of(reads: Sequence[LetRead]) -> tuple[int, int]:
+    """The place of the index that a circle steps along, and -1 where it reads earlier steps, 1 for later ones."""
+    places = max(len(read.offsets) for read in reads)
+    return next((place, sign) for place in range(places) for sign in (-1, 1) if _go_one_way(reads, place, sign))
 
 
 def _graph_of(reads: Sequence[LetRead]) -> networkx.DiGraph[str]:

@@ -34,6 +34,7 @@ from .mistakes import (
     UnboundSize,
     spelled,
 )
+from .recurrences import resolve_circles
 from .scope import STANDARD_INDICES, STANDARD_SIZES, LetEntry, Scope
 from .value import Hopeless, Poisoned, Value
 
@@ -71,9 +72,11 @@ class _Lowering:
         self._declare()
         self.scope.findings.raise_if_any()
         self._lower_clauses()
+        if not self.scope.findings.found:
+            check_circles(self.scope)
+            self.scope.findings.raise_if_any()
+            resolve_circles(self.scope)
         self._lower_results()
-        self.scope.findings.raise_if_any()
-        check_circles(self.scope)
         self.scope.findings.raise_if_any()
         self._check_sizes()
         return self._meaning()

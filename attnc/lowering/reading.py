@@ -22,6 +22,7 @@ from .meaning import InputDeclaration
 from .mistakes import (
     AlwaysOutside,
     BadSlice,
+    FewEntriesOfCircle,
     FormalSubscript,
     LetWithoutIndices,
     NotSubscriptable,
@@ -226,9 +227,8 @@ def _read_let(name: tree.Name, exprs: Sequence[tree.Expr | tree.Slice] | None, e
     scope = env.scope
     entries = None if exprs is None else _entries(exprs, env)
     value, entry = let_value(scope, name, entries, span)
-    if value is None:
-        assert entries is not None
-        return _circular(scope, entry, entries)
+    if value is None or entry.is_circular:
+        return _circular(env, name.id, entry, entries, span)
     if entries is None:
         return value
     if entry.indices is None:
@@ -254,13 +254,23 @@ def _let_axes(scope: Scope, entry: LetEntry, value: Value, count: int) -> list[A
     return [*(implied[len(implied) - extra :]), *entry.indices]
 
 
-def _circular(scope: Scope, entry: LetEntry, entries: tuple[Entry, ...]) -> Value:
-    """A let read while it is being defined: a recurrence."""
-    axes = frozenset().union(*(e.node.axes for e in entries))
-    axes |= {scope.current("b"), scope.current("h")}
-    nodes = tuple(e.node for e in entries)
-    key = entry.clause.name
-    return Value(scope.graph.opaque("recurrence", nodes, axes, "float", "a let that reads itself", key))
+def _circular(env: Environment, name: str, entry: LetEntry, entries: tuple[Entry, ...] | None, span: Span) -> Value:
+    """A let that reads itself, read anywhere: what stands for it until its circle is resolved."""
+    from .recurrences import CIRCULAR
+
+    scope, graph = env.scope, env.scope.graph
+    indices = entry.indices or ()
+    nodes = tuple(graph.index(axis) for axis in indices)
+    if entries is not None:
+        if len(entries) > len(indices):
+            raise TooManyEntries(entries[len(indices)].expr.span, name, len(indices), len(entries)).error()
+        if len(entries) < len(indices):
+            raise FewEntriesOfCircle(span, name, tuple(axis.name for axis in indices), len(entries)).error()
+        for place, (axis, one) in enumerate(zip(indices, entries)):
+            _inside(env, name, place, axis, one, indices, entries)
+        nodes = tuple(one.node for one in entries)
+    axes = frozenset().union(*(node.axes for node in nodes)) | {scope.current("b"), scope.current("h")}
+    return Value(graph.opaque(CIRCULAR, nodes, axes, "float", "a let that reads itself", name))
 
 
 def _read_part(env: Environment, value: Value, entries: Sequence[Entry]) -> Value | None:

@@ -27,7 +27,8 @@ CONSTANTS = {"inf": float("inf"), "pi": 3.141592653589793}
 
 @dataclass
 class LetEntry:
-    """A let, score, normalize, aggregate or output value, and what it was lowered to."""
+    """A let, score, normalize, aggregate or output value, and what it was lowered to. `is_circular`: it reads itself,
+    at once or through others."""
 
     clause: tree.Let
     position: int
@@ -35,6 +36,7 @@ class LetEntry:
     span: Span
     value: Value | None = None
     state: str = "waiting"
+    is_circular: bool = False
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,8 @@ def _below(node: Node, place: int, here: Conditions) -> Conditions:
     """What holds where an operand of a node is read."""
     if node.kind == "guard":
         return here | frozenset(conjuncts(node.args[0])) if place == 1 else here
+    if node.kind == "recur":
+        return frozenset()
     if node.kind == "at":
         return here if place else frozenset()
     if node.kind == "reduce":

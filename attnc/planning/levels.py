@@ -34,6 +34,11 @@ class Group:
         """The root that the pass solves, alone."""
         return self.members[0] if self.members and self.members[0].kind == "root" else None
 
+    @property
+    def recurrence(self) -> Node | None:
+        """One of the states of the recurrence that is gone through, alone."""
+        return self.members[0] if self.members and self.members[0].kind == "recur" else None
+
 
 @dataclass
 class Schedule:
@@ -91,7 +96,7 @@ class _Scheduler:
                 self.level[statistic], self.shape[statistic] = highest, shape
                 return
             can_share = (
-                shape.loop is not None and statistic.kind != "root" and all(self._matches(o, shape) for o in peers)
+                shape.loop is not None and statistic.kind == "reduce" and all(self._matches(o, shape) for o in peers)
             )
             found = moves(graph, statistic, peers) if can_share else None
             if found is not None and not any(self.roles.of(a) == WIDTH for move in found for a in move.anchor.axes):
@@ -114,13 +119,15 @@ class _Scheduler:
         return True
 
     def _matches(self, peer: Node, shape: Shape) -> bool:
-        """Whether a pass of this shape has the peer as it runs; a root is known at its end alone."""
-        return self.shape[peer] == shape and peer.kind != "root"
+        """Whether a pass of this shape has the peer as it runs; roots and recurrences are known at their end alone."""
+        return self.shape[peer] == shape and peer.kind == "reduce"
 
     def _groups(self) -> list[Group]:
-        found: dict[tuple[int, Shape, frozenset[Axis], Node | None], Group] = {}
+        found: dict[tuple[int, Shape, frozenset[Axis], object], Group] = {}
         for statistic, level in self.level.items():
-            alone = statistic if statistic.kind == "root" else self.host.get(statistic)
+            alone: object = statistic if statistic.kind == "root" else self.host.get(statistic)
+            if statistic.kind == "recur":
+                alone = (statistic.attribute[0], statistic.args)
             key = (level, self.shape[statistic], self._further(statistic), alone)
             if key not in found:
                 found[key] = Group(level, self.shape[statistic])
@@ -129,7 +136,7 @@ class _Scheduler:
 
     def _further(self, statistic: Node) -> frozenset[Axis]:
         """Axes that a statistic is summed over beyond its tile: a pass goes through them, for all its statistics."""
-        if statistic.kind == "root":
+        if statistic.kind != "reduce":
             return frozenset()
         shape = self.shape[statistic]
         summed = frozenset(axis for axis in statistic.attribute if self.roles.of(axis) != WIDTH)

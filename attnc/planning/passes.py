@@ -136,7 +136,7 @@ class PassBuilder:
         phases: dict[Node, int] = {}
         final: dict[Node, Node] = {}
         originals = {now: old for old, now in self.members.items()}
-        for member in sorted(self.members.values()):
+        for member in sorted(set(self.members.values())):
             body = self.settle_groups(Rewriter(self.graph, replaced=final)(member.body), frozenset(final.values()))
             domain = self.settle_groups(member.domain)
             phase = 1 + max((phases[n] for n in walk(body) if n in phases), default=-1)

@@ -6,6 +6,7 @@ looped axis), accumulates statistics, and stores what its epilogue makes of them
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..analysis.tiles import TileClasses
@@ -15,6 +16,8 @@ from ..ir import Axis, Graph, Node, Tensor
 ROW, LOOP, FREE, TILE = "row", "loop", "free", "tile"
 # the origin of a tensor that many pairs are added to, number by number: backends give it more digits
 SHARES = "shares"
+# what stands for the index of a repeated stage; what the tensor of one step is called, after that of all
+STEP, NOW = "#step", "_now"
 # how its body is summed
 MATMUL, LANES, LOOPED, SCATTER = "matmul", "lanes", "looped", "scatter"
 
@@ -136,7 +139,20 @@ class Nest:
     stores: tuple[Store, ...]
 
 
-Stage = Pass | Nest
+@dataclass(frozen=True)
+class Repeat:
+    """Stages run again for each step of an axis, from the first or (`is_reverse`) from the last. `step` stands for the
+    index in them. `states` are what stages fill, a state of one step, with its axes and the tensor of all steps, whose
+    first dimension is the axis; they read the latter at other steps."""
+
+    axis: Axis
+    step: Node
+    is_reverse: bool
+    states: tuple[tuple[Tensor, tuple[Axis, ...], Tensor], ...]
+    stages: tuple[Stage, ...]
+
+
+Stage = Pass | Nest | Repeat
 
 
 @dataclass(frozen=True)
@@ -155,4 +171,13 @@ class Plan:
 
     @property
     def passes(self) -> list[Pass]:
-        return [stage for stage in self.stages if isinstance(stage, Pass)]
+        return [stage for stage in flat(self.stages) if isinstance(stage, Pass)]
+
+
+def flat(stages: Sequence[Stage]) -> Iterator[Pass | Nest]:
+    """The stages, with those that are repeated in their place."""
+    for stage in stages:
+        if isinstance(stage, Repeat):
+            yield from flat(stage.stages)
+        else:
+            yield stage

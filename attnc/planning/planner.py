@@ -12,13 +12,30 @@ from ..analysis.groups import group_of
 from ..analysis.ranges import range_of
 from ..ir import Axis, Graph, Node, Tensor
 from ..ir.logic import conjuncts
-from ..ir.node import walk
+from ..ir.node import INT, walk
 from ..ir.rewrite import Rewriter, substitute
 from ..ir.roles import LENGTH, OUTER, Roles
 from .contexts import push_conditions
 from .levels import Group, Schedule, schedule
 from .passes import PassBuilder
-from .plan import FREE, LOOP, ROW, SCATTER, SHARES, TILE, Accumulator, Nest, Pass, Plan, Solve, Stage, Store
+from .plan import (
+    FREE,
+    LOOP,
+    NOW,
+    ROW,
+    SCATTER,
+    SHARES,
+    STEP,
+    TILE,
+    Accumulator,
+    Nest,
+    Pass,
+    Plan,
+    Repeat,
+    Solve,
+    Stage,
+    Store,
+)
 from .statistics import Shape, direct_statistics, separate_widths, statistics_of
 
 
@@ -82,6 +99,9 @@ class _Planner:
         if group.root is not None:
             self._solve(group, group.root)
             return
+        if group.recurrence is not None:
+            self._repeat(group.members)
+            return
         if group.shape.loop is None:
             self._nest_statistics(members)
             return
@@ -138,6 +158,55 @@ class _Planner:
         self.stages.append(replace(made, solve=solve, epilogue=tuple(epilogue)))
         self._provide(root, unknown)
 
+    def _repeat(self, members: list[Node]) -> None:
+        """The stages of one step, planned by themselves; they read states of other steps in the tensors of all."""
+        graph = self.graph
+        recurrence, values = members[0].attribute[0], members[0].args
+        step = graph.param(f"{STEP}{len(self.temporaries)}", INT)
+        places = {}
+        targets = []
+        for state, axes in zip(recurrence.states, recurrence.axes):
+            rest = self.roles.memory_order(axis for axis in axes if axis is not recurrence.axis)
+            tensor = self._new_temporary((recurrence.axis, *rest), state.type)
+            places[state] = (tensor, tuple(axes.index(axis) for axis in (recurrence.axis, *rest)))
+            now = replace(tensor, name=tensor.name + NOW, sizes=tensor.sizes[1:])
+            targets.append((now, tensor, rest))
+
+        def visit(node: Node) -> Node:
+            if node.kind == "read" and node.attribute in places:
+                return self._other_step(*places[node.attribute], node.args)
+            if node.kind == "at" and recurrence.axis.size in {axis.size for axis in node.attribute}:
+                return self._at_step(node, recurrence.axis.size)
+            return self._settle_at(node)
+
+        rewriter = Rewriter(graph, visit, self.available)
+        at_step = {recurrence.axis: step}
+        nodes = [substitute(graph, rewriter(value), at_step) for value in values]
+        wanted = [Target(now, rest, node) for (now, _, rest), node in zip(targets, nodes)]
+        inner = _Planner(graph, wanted, self.roles, self.both, self.direct)
+        inner.temporaries, inner.totals = self.temporaries, self.totals
+        stages = inner.run().stages
+        states = tuple((now, rest, tensor) for now, tensor, rest in targets)
+        self.stages.append(Repeat(recurrence.axis, step, recurrence.is_reverse, states, stages))
+        for member in members:
+            _, tensor, rest = targets[member.attribute[1]]
+            self._provide(member, self._read(tensor, (recurrence.axis, *rest)))
+
+    def _other_step(self, tensor: Tensor, order: tuple[int, ...], positions: tuple[Node, ...]) -> Node:
+        """A state at another step; 0 where there is none."""
+        graph = self.graph
+        step = positions[order[0]]
+        inside = (graph.compare(">=", step, graph.const(0)), graph.compare("<", step, tensor.sizes[0]))
+        return graph.guard(graph.all(*inside), graph.read(tensor, tuple(positions[place] for place in order)))
+
+    def _at_step(self, node: Node, size: Node) -> Node:
+        """A value at another step: computed for that step alone."""
+        moves = dict(zip(node.attribute, node.args[1:]))
+        steps = {axis: position for axis, position in moves.items() if axis.size is size}
+        rest = {axis: position for axis, position in moves.items() if axis not in steps}
+        value = substitute(self.graph, node.args[0], steps)
+        return self._settle_at(self.graph.at(value, tuple(rest), tuple(rest.values()))) if rest else value
+
     def _as_is(self, rewriter: Rewriter, statistic: Node) -> Node:
         """A statistic of other operands, still a statistic."""
         args = tuple(rewriter(arg) for arg in statistic.args)
@@ -147,7 +216,7 @@ class _Planner:
         """A value at other positions, once what it holds can simply be read there."""
         if node.kind != "at" or not set(statistics_of([node.args[0]], self.roles)) <= self.totals:
             return node
-        if all(self.roles.of(axis) == OUTER for axis in node.attribute):
+        if all(self.roles.of(axis) == OUTER and axis.size not in self.roles.steps for axis in node.attribute):
             return node
         return substitute(self.graph, node.args[0], dict(zip(node.attribute, node.args[1:])))
 
@@ -164,12 +233,15 @@ class _Planner:
                 epilogue.append(self._store(target, node))
                 self.waiting.remove(target)
         needed = self._read_later(group)
+        kept: dict[Node, Node] = {}  # members may turn out to be one
         for member, now in renamed.items():
             own = builder.nodes[now]
             if own in in_rows and member in needed:
-                tensor, axes = self._temporary(member)
-                epilogue.append(Store(tensor, axes, own))
-                self._provide(member, self._read(tensor, axes))
+                if own not in kept:
+                    tensor, axes = self._temporary(member)
+                    epilogue.append(Store(tensor, axes, own))
+                    kept[own] = self._read(tensor, axes)
+                self._provide(member, kept[own])
             elif own not in in_rows:
                 accumulator = next(a for a in accumulators if a.node is own)
                 assert accumulator.storage is not None

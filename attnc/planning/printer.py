@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import count
+
 from ..ir import Node
 from ..ir.node import walk
 from ..ir.text import expression
-from .plan import FREE, LOOP, MATMUL, ROW, SCATTER, TILE, Accumulator, Nest, Pass, Plan, Store
+from .plan import FREE, LOOP, MATMUL, ROW, SCATTER, TILE, Accumulator, Nest, Pass, Plan, Repeat, Stage, Store
 
 _HOMES = {
     ROW: "kept by its rows",
@@ -18,11 +21,24 @@ _HOMES = {
 def print_plan(plan: Plan) -> str:
     """One paragraph for each stage."""
     lines: list[str] = []
-    for number, stage in enumerate(plan.stages):
-        lines += _pass(stage, number) if isinstance(stage, Pass) else _nest(stage, number)
+    _stages(plan.stages, lines, count(), "")
     for tensor, axes in plan.temporaries:
         lines.append(f"temporary {tensor.label}[{', '.join(axis.name for axis in axes)}]")
     return "\n".join(lines) + "\n"
+
+
+def _stages(stages: Sequence[Stage], lines: list[str], numbers: Iterator[int], indent: str) -> None:
+    for stage in stages:
+        if isinstance(stage, Repeat):
+            states = ", ".join(f"{tensor.label}[{stage.axis.name}]" for _, _, tensor in stage.states)
+            order = "last to the first" if stage.is_reverse else "first to the last"
+            step = f"{stage.axis.name} = {expression(stage.step)}"
+            lines.append(f"{indent}for each {step}, from the {order}, filling {states}:")
+            _stages(stage.stages, lines, numbers, indent + "  ")
+            continue
+        number = next(numbers)
+        text = _pass(stage, number) if isinstance(stage, Pass) else _nest(stage, number)
+        lines += [indent + line for line in text]
 
 
 def names_of(stage: Pass) -> dict[Node, str]:

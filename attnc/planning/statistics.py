@@ -53,14 +53,22 @@ def _is_of_widths(condition: Node, roles: Roles) -> bool:
 
 
 def statistics_of(roots: Iterable[Node], roles: Roles) -> list[Node]:
-    """Reductions over lengths or outer axes, and roots, operands first; not what only a root's own pass knows."""
+    """Reductions over lengths or outer axes, roots and recurrences, operands first; not what only these know."""
     nodes = reachable(list(roots))
     hidden = open_nodes(nodes)
     return [node for node in nodes if is_statistic(node, roles) and node not in hidden]
 
 
 def is_statistic(node: Node, roles: Roles) -> bool:
-    return node.kind == "root" or (node.kind == "reduce" and any(roles.of(axis) != WIDTH for axis in node.attribute))
+    if node.kind != "reduce":
+        return node.kind in ("root", "recur")
+    return any(roles.of(axis) != WIDTH for axis in node.attribute) and not is_of_steps(node, roles)
+
+
+def is_of_steps(node: Node, roles: Roles) -> bool:
+    """A sum of pairs over the steps of a recurrence: made within each tile."""
+    over_steps = all(axis.size in roles.steps and roles.of(axis) == OUTER for axis in node.attribute)
+    return over_steps and len(roles.axes(node.axes, LENGTH)) > 1
 
 
 def direct_statistics(roots: Iterable[Node], roles: Roles) -> list[Node]:
@@ -90,6 +98,8 @@ def inner_statistics(root: Node, roles: Roles) -> list[Node]:
 
 def shape_of(statistic: Node, roles: Roles) -> Shape:
     """The tiles of a statistic. Its row axis is a kept length; where none is kept, one of two reduced ones."""
+    if statistic.kind == "recur":
+        return Shape(None, None, frozenset())
     if statistic.kind == "root":
         shapes = {shape_of(inner, roles) for inner in inner_statistics(statistic, roles)}
         assert shapes, "a root without a sum over positions that reads its unknown"

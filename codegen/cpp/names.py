@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from attnc.ir import Tensor
+from attnc.ir import Node, Tensor
 from attnc.ir.node import BOOL, INT
 from attnc.planning.plan import SHARES
 
@@ -27,6 +27,11 @@ ELEMENTS = {
 def size_name(name: str) -> str:
     """The C++ name of a size: the user's, or one of the compiler's own (which start with #)."""
     return f"k_{name[1:]}" if name.startswith("#") else f"n_{name}"
+
+
+def step_name(step: Node) -> str:
+    """The index of the step that stages are repeated for."""
+    return f"x.{step.attribute[1:]}"
 
 
 class Names(CompiledFor):

@@ -8,12 +8,13 @@ from attnc.ir import Axis, Node
 from attnc.ir.axis import in_order
 from attnc.ir.node import BOOL, FLOAT, INT, walk
 from attnc.ir.rewrite import substitute
+from attnc.planning.plan import STEP
 
 from ..exponents import split_exponent, split_reference
 from ..names import identifier
 from .emitter import Emitter, Value
 from .exponents import rounded
-from .names import literal, size_name
+from .names import literal, size_name, step_name
 from .reads import read
 
 
@@ -25,6 +26,8 @@ def _param(em: Emitter, node: Node) -> Value:
     known = em.names.constant(node)
     if known is not None and node.type == INT:
         return Value(literal(known, INT), INT)
+    if node.attribute.startswith(STEP):
+        return Value(step_name(node), node.type)
     name = f"x.p_{identifier(node.attribute)}" if not node.attribute.startswith("#") else node.attribute[1:]
     return Value(name, node.type)
 

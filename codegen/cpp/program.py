@@ -5,7 +5,7 @@ The entry takes one array of 64-bit words: `Arguments` says what stands where, f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,10 +13,10 @@ from attnc.ir import Axis, Graph, Node, Tensor
 from attnc.ir.node import FLOAT, walk
 
 from ..names import Layout, identifier
-from ..statements import Pack, Program, RunNest, RunPass
+from ..statements import Pack, Program, RunNest, RunPass, RunSteps, StageStatement, flat
 from .blocks import Blocks, choose_blocks
 from .emitter import Emitter
-from .names import Names, size_name
+from .names import Names, size_name, step_name
 from .nests import NestWriter
 from .packs import PackWriter, element_of, lies_ready
 from .passes import PassWriter
@@ -73,27 +73,19 @@ class _ProgramWriter:
         self.program = program
         self.header = header
         temporaries = {tensor.name: len(axes) for tensor, axes in program.temporaries}
+        temporaries |= {now.name: len(axes) for steps in program.repeats for now, axes, _ in steps.states}
         self.names = Names(compute, widths, layouts, temporaries)
         self.functions: list[str] = []
         self.steps: list[str] = []
         self.buffers: list[tuple[str, str, list[str]]] = []
         self.flags: list[str] = []
         self.passing: list[str] = []
+        self.number = 0
 
     def write(self) -> Source:
         self._temporaries()
-        number = 0
-        pending: list[Pack] = []
-        for stage in self.program.stages:
-            if isinstance(stage, Pack):
-                pending.append(stage)
-                continue
-            if isinstance(stage, RunPass):
-                self._pass(stage, number, pending)
-                pending = []
-            else:
-                self._nest(stage, number)
-            number += 1
+        self._stages(self.program.stages)
+        number = self.number
         arguments = self._arguments()
         text = "\n".join(
             [
@@ -120,6 +112,41 @@ class _ProgramWriter:
         return Source(text, arguments, number)
 
     # --- stages ------------------------------------------------------------------------------------------------
+
+    def _stages(self, stages: Sequence[StageStatement]) -> None:
+        pending: list[Pack] = []
+        for stage in stages:
+            if isinstance(stage, Pack):
+                pending.append(stage)
+                continue
+            if isinstance(stage, RunSteps):
+                self._steps(stage)
+                continue
+            if isinstance(stage, RunPass):
+                self._pass(stage, self.number, pending)
+                pending = []
+            else:
+                self._nest(stage, self.number)
+            self.number += 1
+
+    def _steps(self, run: RunSteps) -> None:
+        """Stages again and again, filling the states of one step after the other."""
+        em, step = self._emitter(), step_name(run.step)
+        before, self.steps = self.steps, []
+        self._stages(run.stages)
+        size = em.size(run.axis.size)
+        with em.scope(f"for (int64_t step = 0; step < {size}; ++step)", {}):
+            em.line(f"{step} = {f'{size} - 1 - step' if run.is_reverse else 'step'};")
+            for now, axes, tensor in run.states:
+                stride = f" * x.{tensor.name}_s0" if axes else ""
+                em.line(f"x.{now.name} = x.{tensor.name} + {step}{stride};")
+            own = dict(self.program.temporaries)
+            for tensor in run.zeroed:
+                count = f"({_elements(own[tensor], em)}) * (int64_t)sizeof({self.names.element(tensor)})"
+                em.line(f"memset(x.{tensor.name}, 0, {count});")
+            for line in self.steps:
+                em.line(line)
+        self.steps = [*before, *em.function("")]
 
     def _emitter(self) -> Emitter:
         return Emitter(self.graph, self.names)
@@ -184,20 +211,20 @@ class _ProgramWriter:
         self.buffers.append((name, element, em.function("")))
 
     def _temporaries(self) -> None:
-        zeroed = {t.name for s in self.program.stages if isinstance(s, RunPass) for t, _ in s.zeroed}
+        zeroed = {t.name for run in self.program.passes for t, _ in run.zeroed}
         for tensor, axes in self.program.temporaries:
             self._buffer(tensor.name, self.names.element(tensor), partial(_elements, axes), tensor.name in zeroed)
 
     # --- context and entry -------------------------------------------------------------------------------------
 
     def _roots(self) -> list[Node]:
-        from ..plan_to_statements import _nodes
+        from ..plan_to_statements import nodes_of
 
-        roots = [node for stage in self.program.stages for node in _nodes(stage)]
+        roots = [node for stage in flat(self.program.stages) for node in nodes_of(stage)]
         sizes = [size for tensor in self.program.tensors for size in tensor.sizes]
         bound = [a.size for root in roots for n in walk(root) for a in (*n.axes, *n.bound)]
         outer = [a.size for _, axes in (*self.program.temporaries, *self.program.outputs) for a in axes]
-        grid = [a.size for s in self.program.stages if isinstance(s, RunPass) for a in (*s.grid, s.loop)]
+        grid = [axis.size for run in self.program.passes for axis in (*run.grid, run.loop)]
         return [*roots, *sizes, *bound, *outer, *grid]
 
     def _arguments(self) -> Arguments:
@@ -213,7 +240,7 @@ class _ProgramWriter:
             if n.kind == "param" and not n.attribute.startswith("#") and self.names.constant(n) is None
         )
         tensors = tuple((tensor.name, len(tensor.sizes)) for tensor in self.program.tensors)
-        runs = [stage for stage in self.program.stages if isinstance(stage, RunPass) and stage.split is not None]
+        runs = [run for run in self.program.passes if run.split is not None]
         owners = tuple(self.graph.mul(*(axis.size for axis in run.grid), self.graph.const(1)) for run in runs)
         return Arguments(tuple(sizes), tuple(parameters), tensors, owners)
 
@@ -231,7 +258,10 @@ class _ProgramWriter:
             lines += [f"  int64_t {name}_s{dim};" for dim in range(len(tensor.sizes))]
         for name, element, _ in self.buffers:
             lines.append(f"  {element} *{name};")
-        for tensor, axes in self.program.temporaries:
+        for steps in self.program.repeats:
+            lines.append(f"  int64_t {step_name(steps.step)[2:]};")
+            lines += [f"  {self.names.element(now)} *{now.name};" for now, _, _ in steps.states]
+        for tensor, axes in self._own_tensors():
             lines += [f"  int64_t {tensor.name}_s{dim};" for dim in range(len(axes) - 1)]
         return [*lines, "};"]
 
@@ -258,9 +288,13 @@ class _ProgramWriter:
         lines = [f"Memory memory[{len(self.buffers) + 1}] = {{}};"]
         for _, _, text in self.buffers:
             lines += text
-        for tensor, axes in self.program.temporaries:
+        for tensor, axes in self._own_tensors():
             lines += self._strides(tensor, axes)
         return lines
+
+    def _own_tensors(self) -> list[tuple[Tensor, tuple[Axis, ...]]]:
+        states = [(now, axes) for steps in self.program.repeats for now, axes, _ in steps.states]
+        return [*self.program.temporaries, *states]
 
     def _strides(self, tensor: Tensor, axes: tuple[Axis, ...]) -> list[str]:
         em = self._emitter()

@@ -33,7 +33,7 @@ from .calls import (
     WrongBracketCount,
     plural,
 )
-from .clauses import CyclicLets, DuplicateOutput, NoResult, OutputNotLet
+from .clauses import CyclicLets, DuplicateOutput, FewEntriesOfCircle, NoResult, OutputNotLet, StateOfVectors
 from .names import (
     DuplicateClause,
     DuplicateName,
@@ -71,13 +71,15 @@ from .types import (
 
 __all__ = [
     "AlwaysOutside", "ArgumentTwice", "AxisMismatch", "BadSize", "BadSlice", "CyclicLets", "DivisionByZero",
-    "DuplicateClause", "DuplicateName", "DuplicateOutput", "ExtraArgument", "FormalSubscript", "FunctionAsValue",
+    "DuplicateClause", "DuplicateName", "DuplicateOutput", "ExtraArgument",
+    "FewEntriesOfCircle", "FormalSubscript", "FunctionAsValue",
     "IdleReduction", "IndexAsSize", "LetWithoutIndices", "MaskNever", "MaskNotBoolean", "MissingArgument",
     "MissingIndex", "MixedVector", "ModeAsValue", "NeedsBracket", "NeverTrue", "NoResult", "NotAVector",
     "NotAnAxisOfDefinition", "NotAnIndex", "NotJoined", "NotSubscriptable", "NumberTooLarge", "OneCondition",
     "OpenRequirement", "OutputNotLet", "ReboundIndex", "RecursiveDefinition", "RedefinedFunction", "ReplacedSize",
     "RootInRoot", "RootWithoutBounds", "RootWithoutUnknown", "SeveralIndices", "SizeFromTensor", "SpecTooLarge",
-    "StrayBracket", "StrayJoin", "StrayText", "TooManyEntries", "TwiceBound", "UnboundSize", "UnknownArgument",
+    "StateOfVectors", "StrayBracket", "StrayJoin", "StrayText", "TooManyEntries", "TwiceBound", "UnboundSize",
+    "UnknownArgument",
     "UnknownComponent", "UnknownFunction", "UnknownInDefinition", "UnknownMode", "UnknownName", "VectorMismatch",
     "WrongBracketCount", "WrongMembership", "WrongType", "a_type", "plural", "spelled",
 ]  # fmt: skip

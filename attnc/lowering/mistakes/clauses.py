@@ -28,6 +28,37 @@ class CyclicLets(PlacedMistake):
 
 
 @dataclass(frozen=True)
+class StateOfVectors(PlacedMistake):
+    """A let that reads itself and has features without an index. `indices` are those on its left."""
+
+    code: ClassVar[str] = "state-of-vectors"
+    name: str
+    indices: tuple[str, ...]
+    size: str
+
+    def diagnostic(self) -> Diagnostic:
+        title = f"'{self.name}' reads itself, and is a vector of size {self.size} without an index for it"
+        listed = ", ".join((*self.indices, "d"))
+        helps = (f"write an index for its features, in each read too: '{self.name}[{listed}] = …'",)
+        return self.say(title, "this let reads itself", helps=helps)
+
+
+@dataclass(frozen=True)
+class FewEntriesOfCircle(PlacedMistake):
+    """A let that reads itself, read with fewer entries than it has indices: `indices` are those on its left."""
+
+    code: ClassVar[str] = "few-entries"
+    name: str
+    indices: tuple[str, ...]
+    count: int
+
+    def diagnostic(self) -> Diagnostic:
+        title = f"'{self.name}' reads itself: it is read with an entry for each of its indices"
+        label = f"{self.count} of {len(self.indices)} entries"
+        return self.say(title, label, helps=(f"write them all, as in '{self.name}[{', '.join(self.indices)}]'",))
+
+
+@dataclass(frozen=True)
 class NoResult(PlacedMistake):
     code: ClassVar[str] = "no-result"
     attention: str
