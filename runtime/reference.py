@@ -16,7 +16,7 @@ from attnc.ir.axis import in_order
 from attnc.ir.node import BOOL, FLOAT, INT, reachable
 
 from .pointwise import POINTWISE, TYPED, Array, power
-from .steps import Step, at_other_step, recur
+from .steps import Step, one_step, other_step, recur, still
 
 
 class Evaluator:
@@ -39,6 +39,10 @@ class Evaluator:
         self.step: Step | None = None
 
     def __call__(self, root: Node) -> Array:
+        if self.step is not None and root not in self.done:
+            for part in still([root], self.step.recurrence):
+                if part not in self.done:
+                    self.done[part] = one_step(self.step.outer(part), part, self.step)
         for node in self._pending(root):
             self.done[node] = _RULES[node.kind](self, node)
         return self.done[root]
@@ -145,11 +149,16 @@ def _stop(ev: Evaluator, node: Node) -> Array:
 
 
 def _at(ev: Evaluator, node: Node) -> Array:
-    """Moves the axes to the front, indexes them, and brings the new dimensions into order."""
+    is_other_step = ev.step is not None and ev.step.axis in node.attribute
+    return moved_to(ev, node, other_step(ev, node)(node.args[0]) if is_other_step else ev(node.args[0]))
+
+
+def moved_to(ev: Evaluator, node: Node, whole: Array) -> Array:
+    """The value of an `at`, given that of its operand: moves the axes to the front, indexes them, and brings the new
+    dimensions into order."""
     value, axes = node.args[0], node.attribute
     inner = in_order(value.axes)
     rest = [axis for axis in inner if axis not in axes]
-    whole = at_other_step(ev, node) if ev.step is not None and ev.step.axis in axes else ev(value)
     moved = whole.permute([inner.index(a) for a in (*axes, *rest)])
     positions = ev.operands(node.args[1:])
     clamped = [p.clamp(0, max(n - 1, 0)) for p, n in zip(positions, moved.shape)]

@@ -16,7 +16,8 @@ from attnc.ir.axis import in_order
 from attnc.ir.node import FLOAT, open_nodes, reachable, walk
 from attnc.ir.primitives import PRIMITIVES
 
-from .reference import Evaluator
+from .reference import Evaluator, moved_to
+from .steps import Rows, Step, all_states, all_steps, one_step, other_step, step_of, still
 
 Array = torch.Tensor
 
@@ -33,13 +34,19 @@ class Spread:
         self.done: dict[Node, Array] = {}
         tensors = {name: self.given.get(name, torch.zeros_like(t)) for name, t in values.tensors.items()}
         self.reader = Evaluator(values.sizes, values.parameters, tensors, values.dtype)
+        self.reader.step = values.step
+        self.outer: Spread | None = None
 
     def __call__(self, root: Node) -> Array:
         """The standard deviation of a node's error, with the node's dimensions."""
-        nodes = reachable([root])
-        hidden = open_nodes(nodes)
+        if self.outer is not None and self.values.step is not None and root not in self.done:
+            for part in still([root], self.values.step.recurrence):
+                if part.type == FLOAT and part not in self.done:
+                    self.done[part] = one_step(self.outer(part), part, self.values.step)
+        nodes = reachable([root], self.done)
+        hidden = open_nodes(nodes, self.given)
         for node in nodes:
-            if node.type == FLOAT and node not in self.done and node not in hidden:
+            if node.type == FLOAT and node not in hidden:
                 self.done[node] = self._one(node)
         return self.done[root]
 
@@ -70,6 +77,8 @@ class Spread:
             return self._reduce(node)
         if kind == "root":
             return self._root(node)
+        if kind == "recur":
+            return self._recur(node)
         return self._map(node)
 
     def _root(self, node: Node) -> Array:
@@ -98,10 +107,39 @@ class Spread:
         return total
 
     def _at(self, node: Node) -> Array:
-        moved = Evaluator(self.values.sizes, self.values.parameters, self.values.tensors, self.values.dtype)
-        moved.done = {**self.values.done, node.args[0]: self.done[node.args[0]]}
-        moved.done.pop(node, None)
-        return moved(node)
+        step = self.values.step
+        if step is not None and step.axis in node.attribute:
+            there = self._step(other_step(self.values, node), self.given, self.outer)
+            return moved_to(self.values, node, there(node.args[0]))
+        return moved_to(self.values, node, self.done[node.args[0]])
+
+    def _recur(self, node: Node) -> Array:
+        """Step by step, as the values are found."""
+        values, (recurrence, place) = self.values, node.attribute
+        states = [values(self.graph.recur(recurrence, n, node.args)) for n in range(len(node.args))]
+        tensors = {}
+        for state, axes, value in zip(recurrence.states, recurrence.axes, states):
+            order = in_order(frozenset(axes))
+            tensors[state.name] = value.permute([order.index(axis) for axis in axes])
+        count = values.length(recurrence.axis)
+        rows: list[Rows] = [[None] * count for _ in states]
+        for number in range(count - 1, -1, -1) if recurrence.is_reverse else range(count):
+            here = step_of(values, tensors, Step(recurrence, number, values))
+            inner = self._step(here, {**self.given, **all_states(values, recurrence, rows)}, self)
+            for own, axes, part in zip(rows, recurrence.axes, node.args):
+                found = inner(part)
+                for at, axis in enumerate(in_order(frozenset(axes))):
+                    found = found if axis in part.axes else found.unsqueeze(at)
+                own[number] = found.expand([here.length(axis) for axis in in_order(frozenset(axes))])
+        axes = recurrence.axes[place]
+        whole = all_steps(values, rows[place], axes, recurrence.axis)
+        return whole.permute([axes.index(axis) for axis in in_order(node.axes)])
+
+    def _step(self, values: Evaluator, given: Mapping[str, Array], outer: Spread | None) -> Spread:
+        """Spreads of one step's values; what reads no state is asked of `outer`, which has all steps."""
+        inner = Spread(self.graph, values, self.unit, given)
+        inner.outer = outer
+        return inner
 
     def _map(self, node: Node) -> Array:
         value = self.values(node)

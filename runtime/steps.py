@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -22,22 +22,25 @@ Rows = list[Array | None]  # the steps of a state that are known, each with one 
 
 @dataclass(frozen=True)
 class Step:
-    """What an evaluator of one step knows: along `axis` it has the index `number` alone. `whole` are values of all
-    steps, which do not read the states."""
+    """What an evaluator of one step knows: along the axis of a recurrence it has the index `number` alone. What reads
+    no state is asked of `outer`, which has all steps."""
 
-    axis: Axis
+    recurrence: Recurrence
     number: int
-    whole: Mapping[Node, Array]
+    outer: Evaluator
+
+    @property
+    def axis(self) -> Axis:
+        return self.recurrence.axis
 
 
 def recur(ev: Evaluator, node: Node) -> Array:
     """One state, over all steps."""
     recurrence, place = node.attribute
     count = ev.length(recurrence.axis)
-    whole = {part: ev(part) for part in still(node.args, recurrence)}
     states: list[Rows] = [[None] * count for _ in node.args]
     for number in range(count - 1, -1, -1) if recurrence.is_reverse else range(count):
-        inner = step_of(ev, all_states(ev, recurrence, states), Step(recurrence.axis, number, whole))
+        inner = step_of(ev, all_states(ev, recurrence, states), Step(recurrence, number, ev))
         for rows, axes, value in zip(states, recurrence.axes, node.args):
             found = inner.aligned(value, frozenset(axes))
             rows[number] = found.expand([inner.length(axis) for axis in in_order(frozenset(axes))])
@@ -52,20 +55,23 @@ def step_of(ev: Evaluator, states: Mapping[str, Array], step: Step) -> Evaluator
 
     inner = Evaluator(ev.sizes, ev.parameters, {**ev.tensors, **states}, ev.dtype, ev.device)
     inner.step = step
-    for part, value in step.whole.items():
-        if step.axis in part.axes:
-            value = value.narrow(in_order(part.axes).index(step.axis), step.number, 1)
-        inner.done[part] = value
     return inner
 
 
-def at_other_step(ev: Evaluator, node: Node) -> Array:
-    """The value that an `at` reads at another step than the evaluator's, for that step alone."""
+def one_step(value: Array, part: Node, step: Step) -> Array:
+    """A value of all steps, at one of them."""
+    if step.axis not in part.axes:
+        return value
+    return value.narrow(in_order(part.axes).index(step.axis), step.number, 1)
+
+
+def other_step(ev: Evaluator, node: Node) -> Evaluator:
+    """The evaluator of the step at which an `at` reads its value."""
     assert ev.step is not None
     axis = ev.step.axis
     position = int(ev(node.args[1 + node.attribute.index(axis)]))
     last = ev.integer(axis.size) - 1  # beyond it a guard stands around
-    return step_of(ev, {}, Step(axis, min(max(position, 0), last), ev.step.whole))(node.args[0])
+    return step_of(ev, {}, replace(ev.step, number=min(max(position, 0), last)))
 
 
 def all_states(ev: Evaluator, recurrence: Recurrence, states: Sequence[Rows]) -> dict[str, Array]:
@@ -86,10 +92,11 @@ def all_steps(ev: Evaluator, rows: Rows, axes: tuple[Axis, ...], along: Axis) ->
     return whole.permute([order.index(axis) for axis in axes])
 
 
-def still(values: Sequence[Node], recurrence: Recurrence) -> list[Node]:
+def still(values: Iterable[Node], recurrence: Recurrence) -> list[Node]:
     """The largest parts that are the same whatever the states are."""
     moving: set[Node] = set()
-    for node in reachable(list(values)):
+    values = list(values)
+    for node in reachable(values):
         is_state = node.kind == "read" and node.attribute in recurrence.states
         binds = set(recurrence.states) & set(node.binds)
         if is_state or (not binds and any(arg in moving for arg in node.args)):
@@ -98,4 +105,4 @@ def still(values: Sequence[Node], recurrence: Recurrence) -> list[Node]:
     return sorted(part for part in found if part not in moving)
 
 
-__all__ = ["Rows", "Step", "all_states", "all_steps", "at_other_step", "recur", "step_of", "still"]
+__all__ = ["Rows", "Step", "all_states", "all_steps", "one_step", "other_step", "recur", "step_of", "still"]

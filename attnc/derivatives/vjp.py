@@ -153,14 +153,18 @@ class Reverse:
     def _solvable(
         self, form: Node, space: frozenset[Axis], domain: Node, value: Node, is_step: bool
     ) -> tuple[Axis, Node] | None:
-        """An axis with coefficient ±1, of a term that is not pairwise (there, a scatter keeps the tiles)."""
+        """An axis with coefficient ±1, of a term that is not pairwise (there, a scatter keeps the tiles, but for steps
+        of a recurrence)."""
         graph = self.graph
-        if not form.is_sum or (not is_step and len(self.roles.axes(value.axes | domain.axes, LENGTH)) > 1):
+        if not form.is_sum:
             return None
+        is_pairwise = not is_step and len(self.roles.axes(value.axes | domain.axes, LENGTH)) > 1
         terms = sorted(zip(form.attribute[0], form.args), key=lambda item: self._is_width(item[1]))
         for coefficient, term in terms:
             axis = term.attribute if term.kind == "index" else None
             if axis is None or axis not in space or abs(coefficient) != 1:
+                continue
+            if is_pairwise and axis.size not in self.roles.steps:
                 continue
             rest = graph.add(form, graph.scale(-coefficient, term))
             if axis not in rest.axes:

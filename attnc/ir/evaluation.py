@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 Encoded = Any
@@ -23,6 +23,25 @@ def evaluate(encoded: Encoded, known: Mapping[str, Any]) -> Any:
     if op == "mul":
         return math.prod(evaluate(x, known) ** e for x, e in encoded[1])
     return _OPERATIONS[op](*(evaluate(x, known) for x in encoded[1:]))
+
+
+def in_order(count: int, repeats: Sequence[Any], known: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any, int]]:
+    """What runs when, of `count` kernels some of which are repeated: ("launch", number, repeat, step), and before each
+    step ("zero", tensor, repeat, step). The repeat is None for what runs once."""
+    number = 0
+    while number < count:
+        repeat = next((one for one in repeats if one["first"] == number), None)
+        if repeat is None:
+            yield "launch", number, None, 0
+            number += 1
+            continue
+        size = int(evaluate(repeat["size"], known))
+        for step in range(size - 1, -1, -1) if repeat["is_reverse"] else range(size):
+            for name in repeat["zeroed"]:
+                yield "zero", name, repeat, step
+            for inner in range(repeat["first"], repeat["last"]):
+                yield "launch", inner, repeat, step
+        number = repeat["last"]
 
 
 _OPERATIONS: dict[str, Callable[..., Any]] = {

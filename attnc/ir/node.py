@@ -21,7 +21,7 @@ opaque   operands                  (axes, label)        a construct of the langu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -140,24 +140,26 @@ class Node:
         return self.args[1] if self.kind == "reduce" else self.args[0]
 
 
-def reachable(roots: list[Node]) -> list[Node]:
-    """Every node that the roots use, operands first."""
+def reachable(roots: list[Node], without: Container[Node] = ()) -> list[Node]:
+    """Every node that the roots use, operands first; not through those left out."""
     seen: set[Node] = set()
     stack = list(roots)
     while stack:
         node = stack.pop()
-        if node not in seen:
+        if node not in seen and node not in without:
             seen.add(node)
             stack.extend(node.args)
     return sorted(seen, key=lambda node: node.number)
 
 
-def open_nodes(nodes: Iterable[Node]) -> set[Node]:
-    """Those (operands first) that read the unknown of a root, or the state of a recurrence, around them."""
+def open_nodes(nodes: Iterable[Node], known: Container[str] = ()) -> set[Node]:
+    """Those (operands first) that read the unknown of a root, or the state of a recurrence, around them; but for states
+    that are known, by their name."""
     free: dict[Node, frozenset[Tensor]] = {}
     for node in nodes:
         own = frozenset[Tensor]().union(*(free.get(arg, frozenset()) for arg in node.args))
-        if node.kind == "read" and node.attribute.origin in ("unknown", "state"):
+        is_open = node.kind == "read" and node.attribute.origin in ("unknown", "state")
+        if is_open and node.attribute.name not in known:
             own |= {node.attribute}
         free[node] = own.difference(node.binds)
     return {node for node, own in free.items() if own}

@@ -18,7 +18,17 @@ from .declarations import depends_on_static, names_in
 from .defaults import default_clause
 from .environment import Environment
 from .expressions import evaluate
-from .mistakes import CyclicLets, MaskNever, MaskNotBoolean, MissingIndex, OneCondition, ReboundIndex, a_type
+from .mistakes import (
+    CyclicLets,
+    MaskNever,
+    MaskNotBoolean,
+    MissingIndex,
+    OneCondition,
+    ReboundIndex,
+    StateOfVectors,
+    WrongType,
+    a_type,
+)
 from .scope import DEFAULT_RESULTS, LetEntry, LetRead, MaskEntry, Scope
 from .sizes import is_never_true, size_text
 from .value import Poisoned, Value
@@ -75,6 +85,8 @@ def lower_let(scope: Scope, name: str) -> None:
     scope.stack.append(name)
     try:
         entry.value = _lower(scope, entry)
+        if entry.is_circular:
+            _check_state(name, entry, entry.value)
         entry.state = "done"
     except AttnError as error:
         entry.state = "poisoned"
@@ -85,6 +97,16 @@ def lower_let(scope: Scope, name: str) -> None:
         raise
     finally:
         scope.stack.pop()
+
+
+def _check_state(name: str, entry: LetEntry, value: Value) -> None:
+    """A let that reads itself is one number for each tuple of its indices."""
+    span = entry.clause.name_span.name(name)
+    if value.vector:
+        indices = tuple(axis.name for axis in entry.indices or ())
+        raise StateOfVectors(span, name, indices, size_text(value.vector[-1].size)).error()
+    if value.type == BOOL:
+        raise WrongType(span, "a number", a_type(BOOL), "a let that reads itself").error()
 
 
 def _lower(scope: Scope, entry: LetEntry) -> Value:

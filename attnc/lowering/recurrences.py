@@ -11,13 +11,11 @@ from dataclasses import dataclass, replace
 
 from ..ir import Axis, Graph, Node, Tensor
 from ..ir.axis import in_order
-from ..ir.node import BOOL, FLOAT, Recurrence
+from ..ir.node import FLOAT, Recurrence
 from ..ir.recurrences import read_at
 from ..ir.rewrite import Rewriter
 from .clauses import circles, step_of
-from .mistakes import StateOfVectors, WrongType, a_type
 from .scope import LetEntry, Scope
-from .sizes import size_text
 from .value import Value
 
 CIRCULAR = "recurrence"  # the op of what stands for a let that is read within its own definition
@@ -79,12 +77,6 @@ def _resolved(graph: Graph, node: Node, known: Mapping[str, Recurring]) -> Node:
 def _state(scope: Scope, name: str) -> State:
     entry = scope.lets[name]
     assert entry.value is not None and entry.indices is not None
-    span = entry.clause.name_span.name(name)
-    if entry.value.vector:
-        size = size_text(entry.value.vector[-1].size)
-        raise StateOfVectors(span, name, tuple(axis.name for axis in entry.indices), size).error()
-    if entry.value.type == BOOL:
-        raise WrongType(span, "a number", a_type(BOOL), "a let that reads itself").error()
     return State(name, entry, scope.graph.to_float(entry.value.node))
 
 

@@ -105,9 +105,10 @@ def shape_of(statistic: Node, roles: Roles) -> Shape:
         assert shapes, "a root without a sum over positions that reads its unknown"
         assert len(shapes) == 1, "a root that needs more than one pass for each step"
         return shapes.pop()
-    kept = roles.axes(statistic.axes - scattered_axes(statistic, roles), LENGTH)
+    own = statistic.axes - scattered_axes(statistic, roles)
+    kept = roles.axes(own, LENGTH)
     reduced = roles.axes(statistic.attribute, LENGTH)
-    outer = frozenset(roles.axes(statistic.axes, OUTER))
+    outer = frozenset(roles.axes(own, OUTER))
     if not reduced and len(kept) < 2:
         return Shape(None, None, outer | frozenset(kept))
     if not reduced:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 from attnc.ir import Node
 from attnc.ir.node import BOOL, FLOAT, INT
 from attnc.ir.rewrite import substitute
+from attnc.planning.plan import STEP
 
-from ..exponents import split_exponent, split_reference
+from .arithmetic import call, exponential, joined, scaled_product, sum_of
 from .emitter import Emitter, Value
 from .names import literal
 from .reads import read
-
-LOG2_E = math.log2(math.e)
 
 
 def _const(em: Emitter, node: Node) -> Value:
@@ -25,7 +23,8 @@ def _param(em: Emitter, node: Node) -> Value:
     known = em.names.constant(node)
     if known is not None and node.type == INT:
         return Value(str(known), INT)
-    assert not node.attribute.startswith("#"), f"no {node.attribute[1:]} here"
+    is_step = node.attribute.startswith(STEP)
+    assert is_step or not node.attribute.startswith("#"), f"no {node.attribute[1:]} here"
     name = em.names.parameter(node.attribute, node.type)
     kind = em.names.float if node.type == FLOAT else "tl.int64"
     return em.define(Value(f"tl.cast({name}, {kind})", node.type, wide=True), name)
@@ -74,15 +73,6 @@ def _running_level(em: Emitter, node: Node) -> int:
 # --- combining values ----------------------------------------------------------------------------------------------
 
 
-def joined(em: Emitter, type: str, values: list[Value], spell: Callable[[list[str]], str], stem: str = "t") -> Value:
-    """A value computed of others, each spread over the dimensions of all."""
-    dims = em.union(*(value.dims for value in values))
-    level = max((value.level for value in values), default=0)
-    texts = [em.spread(value, dims) for value in values]
-    wide = type == INT and any(value.wide for value in values)
-    return em.define(Value(spell(texts), type, dims, level, wide), stem)
-
-
 def _guard(em: Emitter, node: Node) -> Value:
     return _select(em, node, node.args[0], node.args[1], em.graph.zero(node.type))
 
@@ -113,9 +103,9 @@ def _map(em: Emitter, node: Node) -> Value:
     if node.op == "where":
         return _select(em, node, *node.args)
     if node.op == "exp":
-        return _exp(em, node)
+        return exponential(em, node)
     if node.is_sum:
-        return _sum(em, node) if node.type == FLOAT else _integer_sum(em, node)
+        return sum_of(em, node) if node.type == FLOAT else _integer_sum(em, node)
     if node.is_product and node.type == FLOAT:
         return scaled_product(em, node, 1.0)
     if node.op in ("at_most_zero", "equal_zero"):
@@ -130,7 +120,7 @@ def _map(em: Emitter, node: Node) -> Value:
         if known is not None:
             return Value(literal(known, FLOAT), FLOAT)
         return joined(em, FLOAT, args, lambda t: f"tl.cast({t[0]}, {em.names.float})")
-    return joined(em, FLOAT, [_as_number(em, arg) for arg in args], lambda t: _call(em, node.op, t), node.op)
+    return joined(em, FLOAT, [_as_number(em, arg) for arg in args], lambda t: call(em, node.op, t), node.op)
 
 
 def _as_number(em: Emitter, value: Value) -> Value:
@@ -138,155 +128,6 @@ def _as_number(em: Emitter, value: Value) -> Value:
     if not _is_literal(value.text):
         return value
     return Value(f"tl.full([], {value.text}, {em.names.float})", FLOAT)
-
-
-def _call(em: Emitter, op: str, texts: list[str]) -> str:
-    if op in _FLOAT_CALLS:
-        return f"{_FLOAT_CALLS[op]}({', '.join(texts)})"
-    return f"{op}({', '.join(texts)})"
-
-
-_FLOAT_CALLS = {
-    "log": "tl.log",
-    "erf": "tl.erf",
-    "abs": "tl.abs",
-    "sigmoid": "tl.sigmoid",
-    "max": "larger",
-    "min": "smaller",
-    "mod": "float_mod",
-}
-
-
-def _exp(em: Emitter, node: Node) -> Value:
-    """In base 2; the score and what shifts it are scaled apart, so that the largest score's exponent is exactly 0."""
-    graph = em.graph
-    (argument,) = node.args
-    parts = split_exponent(graph, em.statistics, argument) if argument.is_sum else None
-    if parts is None:
-        values = [scaled(em, argument, LOG2_E)]
-        return joined(em, FLOAT, values, lambda t: f"tl.exp2({t[0]})", "exp")
-    factor, score, rest = parts
-    score, rest = graph.scale(factor, score), graph.scale(factor, rest)
-    values = [scaled(em, score, LOG2_E), scaled(em, graph.neg(rest), LOG2_E)]
-    return joined(em, FLOAT, values, lambda t: f"tl.exp2({t[0]} - {t[1]})", "exp")
-
-
-def scaled(em: Emitter, node: Node, factor: float) -> Value:
-    """A multiple of a value: numbers go into the factors that are there already."""
-    if node.kind == "stop":
-        return scaled(em, node.args[0], factor)
-    if node.kind == "map" and node.op == "finite_or":
-        both = [scaled(em, arg, factor) for arg in node.args]
-        return joined(em, FLOAT, both, lambda t: _call(em, "finite_or", t))
-    return em.value(em.graph.scale(factor, node))
-
-
-def scaled_product(em: Emitter, node: Node, factor: float) -> Value:
-    """A product times a number; factors with fewer dimensions are multiplied first, powers below 0 divide."""
-    top: list[Value] = []
-    bottom: list[Value] = []
-    for base, exponent in zip(node.args, node.attribute):
-        known = em.number(base)
-        if known is not None and known > 0:
-            factor *= known**exponent
-            continue
-        (top if exponent > 0 else bottom).append(_power(em, em.value(base), abs(exponent)))
-    result = _multiplied(em, top, factor)
-    if bottom:
-        divisor = _multiplied(em, bottom, 1.0)
-        numerator = result if result is not None else Value(literal(factor, FLOAT), FLOAT)
-        assert divisor is not None
-        result = joined(em, FLOAT, [numerator, divisor], lambda t: f"{t[0]} / {t[1]}")
-    return result if result is not None else Value(literal(factor, FLOAT), FLOAT)
-
-
-def _multiplied(em: Emitter, values: list[Value], factor: float) -> Value | None:
-    """The product of values, smaller ones first; None of no values at all (the factor is left)."""
-    if not values:
-        return None
-    values = sorted(values, key=lambda value: (len(value.dims), value.level))
-    result = values[0]
-    if factor != 1:
-        result = joined(em, FLOAT, [result], lambda t: f"{t[0]} * {literal(factor, FLOAT)}")
-    for value in values[1:]:
-        result = joined(em, FLOAT, [result, value], lambda t: f"{t[0]} * {t[1]}")
-    return result
-
-
-def _power(em: Emitter, value: Value, exponent: float) -> Value:
-    if exponent == 1:
-        return value
-    if 2 * exponent == int(2 * exponent) and exponent <= 16:
-        return joined(em, FLOAT, [value], lambda t: " * ".join(t * int(exponent) + _root(em, t[0], exponent)))
-    return joined(em, FLOAT, [value], lambda t: f"power({t[0]}, {literal(exponent, FLOAT)})")
-
-
-def _root(em: Emitter, text: str, exponent: float) -> list[str]:
-    """The square root that a half in an exponent stands for."""
-    if exponent == int(exponent):
-        return []
-    return [f"tl.sqrt_rn({text})" if em.names.compute == "float" else f"tl.sqrt({text})"]
-
-
-def _sum(em: Emitter, node: Node) -> Value:
-    """Terms with fewer dimensions are added up first, but for those beside what values are measured from."""
-    measured = split_reference(em.graph, node)
-    if measured is not None and not (measured[0] == 1 and measured[-1].is_const(0.0)):
-        factor, score, reference, rest = measured
-        distance = em.value(em.graph.add(score, reference))
-        if factor != 1:
-            distance = joined(em, FLOAT, [distance], lambda t: f"{t[0]} * {literal(factor, FLOAT)}")
-        return joined(em, FLOAT, [distance, em.value(rest)], lambda t: f"{t[0]} + {t[1]}")
-    coefficients, constant = node.attribute
-    terms = []
-    for coefficient, term in zip(coefficients, node.args):
-        terms.append((coefficient, _term(em, term, abs(coefficient))))
-    terms.sort(key=lambda item: (len(item[1].dims), item[1].level, item[0] < 0))
-    if len(terms) == 1 and not constant and terms[0][0] > 0:
-        return terms[0][1]
-    groups: list[list[tuple[float, Value]]] = []
-    for item in terms:
-        if groups and groups[-1][0][1].dims == item[1].dims:
-            groups[-1].append(item)
-        else:
-            groups.append([item])
-    values: list[tuple[float, Value]] = [(1.0, Value(literal(constant, FLOAT), FLOAT))] if constant else []
-    for group in groups:
-        group += values
-        group.sort(key=lambda item: item[0] < 0)
-        values = [group[0]] if len(group) == 1 else [(1.0, _added(em, group))]
-    sign, total = values[0]
-    return total if sign > 0 else joined(em, FLOAT, [total], lambda t: f"-{t[0]}")
-
-
-def _term(em: Emitter, term: Node, coefficient: float) -> Value:
-    """A term times a number, kept under the node that says so."""
-    if coefficient == 1:
-        return em.value(term)
-    node = em.graph.scale(coefficient, term)
-    if node in em.known or not (node.is_sum and len(node.args) == 1 and not node.attribute[1]):
-        return em.value(node)
-    for scope in reversed(em.scopes):
-        if node in scope.values:
-            return scope.values[node]
-        if scope.fixes(node.axes):
-            break
-    if term.is_product:
-        value = scaled_product(em, term, coefficient)
-    else:
-        value = joined(em, FLOAT, [em.value(term)], lambda t: f"{t[0]} * {literal(coefficient, FLOAT)}")
-    em.scopes[value.level].values[node] = value
-    return value
-
-
-def _added(em: Emitter, group: list[tuple[float, Value]]) -> Value:
-    def spell(texts: list[str]) -> str:
-        text = texts[0] if group[0][0] > 0 else f"-{texts[0]}"
-        for (sign, _), other in zip(group[1:], texts[1:]):
-            text += f" + {other}" if sign > 0 else f" - {other}"
-        return text
-
-    return joined(em, FLOAT, [value for _, value in group], spell)
 
 
 # --- integers ------------------------------------------------------------------------------------------------------
@@ -401,4 +242,4 @@ RULES: dict[str, Callable[[Emitter, Node], Value]] = {
     "opaque": _opaque,
 }
 
-__all__ = ["LOG2_E", "RULES", "joined", "scaled"]
+__all__ = ["RULES"]

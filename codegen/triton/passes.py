@@ -11,9 +11,9 @@ from attnc.ir.node import FLOAT, INT, walk
 from attnc.planning.plan import Solve, Store
 
 from ..statements import Collect, Local, Packed, RunPass, Sweep
+from .arithmetic import LOG2_E, joined
 from .emitter import Block, Emitter, Value
 from .names import ELEMENTS, Part
-from .operations import LOG2_E, joined
 from .reads import read_raw, store_value
 from .reductions import neutral, over
 from .tiles import TileWriter

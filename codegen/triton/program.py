@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -20,7 +20,7 @@ from attnc.ir.roles import Roles
 from attnc.planning.plan import Store
 
 from ..names import Layout
-from ..statements import Pack, Packed, Program, RunPass
+from ..statements import Pack, Packed, Program, RunPass, RunSteps, StageStatement
 from .emitter import Emitter
 from .names import Argument, make_names
 from .nests import NestWriter
@@ -62,6 +62,20 @@ class Buffer:
 
 
 @dataclass(frozen=True)
+class Repeated:
+    """Launches from `first` up to `last` are made for each index of an axis of this size, which the parameter `step`
+    holds. `states` are tensors of one step, with those of all steps; `zeroed` are filled with 0 before each."""
+
+    first: int
+    last: int
+    step: str
+    size: Encoded
+    is_reverse: bool
+    states: tuple[tuple[str, str], ...]
+    zeroed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class TritonSource:
     """Generated kernels, in the order of their launches. `tensors` are those of the caller, `dtypes` of all."""
 
@@ -70,6 +84,7 @@ class TritonSource:
     buffers: tuple[Buffer, ...]
     tensors: tuple[str, ...]
     dtypes: dict[str, str] = field(default_factory=dict)
+    repeats: tuple[Repeated, ...] = ()
 
 
 def write_module(
@@ -103,33 +118,25 @@ class _ModuleWriter:
         self.roles = roles
         self.header = header
         temporaries = {tensor.name: len(axes) for tensor, axes in program.temporaries}
+        temporaries |= {now.name: len(axes) for steps in program.repeats for now, axes, _ in steps.states}
         self.names = make_names(compute, widths, dict(layouts), temporaries, splits_widths)
         self.kernels: list[list[str]] = []
         self.launches: list[Launch] = []
         self.buffers: list[Buffer] = []
+        self.repeats: list[Repeated] = []
+        self.number = 0
 
     def write(self) -> TritonSource:
-        zeroed = {t.name for s in self.program.stages if isinstance(s, RunPass) for t, _ in s.zeroed}
+        zeroed = {t.name for run in self.program.passes for t, _ in run.zeroed}
         for tensor, axes in self.program.temporaries:
             self._buffer(tensor, axes, tensor.name in zeroed)
-        number = 0
-        pending: list[Pack] = []
-        for stage in self.program.stages:
-            if isinstance(stage, Pack):
-                pending.append(stage)
-                continue
-            if isinstance(stage, RunPass):
-                self._pass(stage, number, pending)
-                pending = []
-            else:
-                for place, store in enumerate(stage.stores):
-                    self._nest(store, f"nest{number}_{place}")
-            number += 1
+        self._stages(self.program.stages)
         text = "\n".join([*_comment(self.header), *_IMPORTS, *self._functions(), *self._kernels()]) + "\n"
         tensors = tuple(tensor.name for tensor in self.program.tensors)
         dtypes = {tensor.name: self.names.dtype(tensor) for tensor in self.program.tensors}
         dtypes |= {buffer.name: buffer.dtype for buffer in self.buffers}
-        return TritonSource(text, tuple(self.launches), tuple(self.buffers), tensors, dtypes)
+        dtypes |= {now: dtypes[whole] for repeated in self.repeats for now, whole in repeated.states}
+        return TritonSource(text, tuple(self.launches), tuple(self.buffers), tensors, dtypes, tuple(self.repeats))
 
     # --- memory ------------------------------------------------------------------------------------------------
 
@@ -142,6 +149,32 @@ class _ModuleWriter:
         return known if known is not None else encode(size)
 
     # --- stages ------------------------------------------------------------------------------------------------
+
+    def _stages(self, stages: Sequence[StageStatement]) -> None:
+        pending: list[Pack] = []
+        for stage in stages:
+            if isinstance(stage, Pack):
+                pending.append(stage)
+                continue
+            if isinstance(stage, RunSteps):
+                self._steps(stage)
+                continue
+            if isinstance(stage, RunPass):
+                self._pass(stage, self.number, pending)
+                pending = []
+            else:
+                for place, store in enumerate(stage.stores):
+                    self._nest(store, f"nest{self.number}_{place}")
+            self.number += 1
+
+    def _steps(self, run: RunSteps) -> None:
+        first = len(self.launches)
+        self._stages(run.stages)
+        states = tuple((now.name, whole.name) for now, _, whole in run.states)
+        zeroed = tuple(tensor.name for tensor in run.zeroed)
+        size = self._encoded(run.axis.size)
+        step = run.step.attribute
+        self.repeats.append(Repeated(first, len(self.launches), step, size, run.is_reverse, states, zeroed))
 
     def _pass(self, run: RunPass, number: int, packs: list[Pack]) -> None:
         packed = [one for pack in packs for one in pack.packed]

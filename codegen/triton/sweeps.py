@@ -10,10 +10,10 @@ from attnc.ir.node import FLOAT, INT
 from attnc.planning.plan import Store
 
 from ..statements import Collect, Local, Sweep
+from .arithmetic import LOG2_E
 from .deposits import DepositWriter
 from .emitter import Emitter, Value
 from .names import ELEMENTS, Part
-from .operations import LOG2_E
 from .reads import store_value
 from .reductions import combine, fold, masked, neutral
 

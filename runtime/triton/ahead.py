@@ -116,6 +116,7 @@ def _manifest(source: TritonSource, outputs: Sequence[OutputCard], kept: Sequenc
         "buffers": [asdict(buffer) for buffer in source.buffers],
         "dtypes": source.dtypes,
         "kept": [asdict(item) for item in kept],
+        "repeats": [asdict(repeated) for repeated in source.repeats],
     }
 
 

@@ -30,6 +30,7 @@ class TritonKernel:
     outputs: tuple[OutputCard, ...]
     kept: tuple[KeptCard, ...]
     missing: tuple[str, ...]
+    repeats: tuple[Mapping[str, Any], ...] = ()
 
 
 def load_triton_kernel(
@@ -75,6 +76,7 @@ def _make(derive: Callable[[], Derivation], request: Request, is_backward: bool,
         "outputs": [asdict(card) for card in outputs],
         "kept": [asdict(item) for item in kept],
         "missing": list(missing),
+        "repeats": [asdict(repeated) for repeated in source.repeats],
     }
 
 
@@ -88,6 +90,7 @@ def _open(manifest: Mapping[str, Any]) -> TritonKernel:
         tuple(OutputCard(**item) for item in manifest["outputs"]),
         tuple(KeptCard(**item) for item in manifest["kept"]),
         tuple(manifest["missing"]),
+        tuple(manifest["repeats"]),
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import torch
 
 from attnc.codegen.triton.program import Launch
+from attnc.ir.evaluation import in_order
 from attnc.ir.host import evaluate
 from attnc.ir.roles import SPLITS
 
@@ -46,11 +47,12 @@ class Machine(Protocol):
 
 @dataclass(frozen=True)
 class Step:
-    """One launch, bound."""
+    """One launch, bound; without a runner, its tensors are filled with 0. A place in a tensor's first dimension stands
+    for the part there; None for all of it."""
 
-    run: Runner
+    run: Runner | None
     grid: int
-    tensors: tuple[str, ...]
+    tensors: tuple[tuple[str, int | None], ...]
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,12 @@ class TritonPrepared:
             raise OutOfMemory(self.attention, names).error() from None
         every = {**tensors, **filled, **own}
         for step in self.steps:
-            step.run(step.grid, [every[name] for name in step.tensors])
+            operands = [every[name] if place is None else every[name][place] for name, place in step.tensors]
+            if step.run is not None:
+                step.run(step.grid, operands)
+            else:
+                for operand in operands:
+                    operand.zero_()
         return filled
 
     def _take(self, memory: Memory) -> torch.Tensor:
@@ -94,6 +101,8 @@ def prepare_triton(
     known = {**known, SPLITS: 1}
     fixed = {memory.name: _contiguous(memory.shape) for memory in (*fills, *_buffers(kernel, known))}
     fixed |= {name: tensors[name].stride() for name in kernel.tensors if name not in fixed}
+    parts = {now: whole for repeat in kernel.repeats for now, whole in repeat["states"]}
+    fixed |= {now: fixed[whole][1:] for now, whole in parts.items()}
     evens = [all(_is_even(fixed[name]) for name in launch.pair_tensors) for launch in kernel.launches]
     choices = [machine.choose(kernel, launch, even) for launch, even in zip(kernel.launches, evens)]
     blocks = [_blocks(launch, choice, known) for launch, choice in zip(kernel.launches, choices)]
@@ -101,16 +110,22 @@ def prepare_triton(
     known = {**known, SPLITS: max(shares, default=1)}
     buffers = _buffers(kernel, known)
     strides = {**fixed, **{memory.name: _contiguous(memory.shape) for memory in buffers}}
+    strides |= {now: strides[whole][1:] for now, whole in parts.items()}
     wide = {a.of for launch in kernel.launches for a in launch.arguments if a.type == "wide"}
     aligned = all(_is_aligned(tensors[name], name in wide) for name in kernel.tensors if name in tensors)
     steps = []
-    for launch, choice, count, even in zip(kernel.launches, choices, blocks, evens):
-        grid = math.prod(int(evaluate(size, known)) for size in launch.outer) * count
+    for what, number, repeat, step in in_order(len(kernel.launches), kernel.repeats, known):
+        if what == "zero":
+            steps.append(Step(None, 0, ((number, None),)))
+            continue
+        launch = kernel.launches[number]
+        grid = math.prod(int(evaluate(size, known)) for size in launch.outer) * blocks[number]
         if grid:
-            values = [_value(argument, strides, known) for argument in launch.arguments]
-            runner = machine.bind(kernel, launch, choice, values, aligned, even)
-            names = tuple(argument.of for argument in launch.arguments if argument.kind == "tensor")
-            steps.append(Step(runner, grid, names))
+            here = {**known, repeat["step"]: step} if repeat is not None else known
+            values = [_value(argument, strides, here) for argument in launch.arguments]
+            runner = machine.bind(kernel, launch, choices[number], values, aligned, evens[number])
+            names = (argument.of for argument in launch.arguments if argument.kind == "tensor")
+            steps.append(Step(runner, grid, tuple((parts[n], step) if n in parts else (n, None) for n in names)))
     return TritonPrepared(attention, kernel, machine.device, fills, buffers, tuple(steps))
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 import triton
 
-from attnc.ir.evaluation import evaluate
+from attnc.ir.evaluation import evaluate, in_order
 
 _HERE = Path(__file__).parent
 _TYPES = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16", "bool": "i1", "uint8": "u8"}
@@ -59,8 +59,15 @@ class Kernels:
         every = {**tensors, **results}
         for buffer in self.manifest["buffers"]:
             every[buffer["name"]] = _take(buffer["sizes"], buffer["dtype"], known, device, buffer["is_zeroed"])
-        for count, (launch, choice, compiled) in zip(blocks, self.steps):
-            grid = count * math.prod(evaluate(size, known) for size in launch["outer"])
+        for what, number, repeat, step in in_order(len(self.steps), self.manifest["repeats"], known):
+            if what == "zero":
+                every[number].zero_()
+                continue
+            if repeat is not None:
+                known[repeat["step"]] = step
+                every.update({now: every[whole][step] for now, whole in repeat["states"]})
+            launch, choice, compiled = self.steps[number]
+            grid = blocks[number] * math.prod(evaluate(size, known) for size in launch["outer"])
             if grid:
                 compiled[(grid, 1, 1)](*(_value(a, launch, choice, every, known) for a in launch["arguments"]))
         return results

@@ -136,7 +136,6 @@ NOT_LOWERED = {
     "score s = 1.0 if kept[j] else 0.0",
     "the scan 'cumsum' over a joined axis": "axis c: 3 axis u: j | c let w = cumsum[u](join[u](q[i] @ k[j], 0.0)) "
     "score s = w[j]",
-    "a let that reads itself": "let state[i] = 0.5 * state[i - 1] + norm(q[i]) score t = q[i] @ k[j] + state[i]",
     "a product axis": "axis y, z: {r: 4, c: 4} input f[16] let g[y] = f[y(y.r + 1, y.c)] "
     "score t = q[i] @ k[j] + sum[y](g[y])",
     "a ragged axis": "input size_of[M]: int axis n: size_of[i] score t = q[i] @ k[j] + sum[n](n)",
