@@ -20,6 +20,7 @@ from .analysis.given_shifts import give_shifts
 from .analysis.groups import find_groups, lift_groups
 from .analysis.joins import join_sums
 from .analysis.own_shifts import own_shifts
+from .analysis.parts import in_parts
 from .analysis.saves import Saved, choose_saves
 from .analysis.shifts import prove_shifts
 from .analysis.splits import split_sums
@@ -152,12 +153,16 @@ class Derivation:
         pairwise = len(self.roles.axes(axes, LENGTH)) > 1
         return "result" if featured or pairwise else "sum"
 
-    def plan_forward(self, kept: Sequence[Saved]) -> Plan:
+    def plan_forward(self, kept: Sequence[Saved], takes_parts: bool = False) -> Plan:
+        """`takes_parts`: the keys of a row are taken in parts, which are merged."""
         targets = []
         for name, (node, axes) in self.forward.items():
             targets.append(Target(Tensor(name, tuple(a.size for a in axes), node.type, "result"), axes, node))
         targets += [Target(saved.tensor, saved.axes, saved.node) for saved in kept if saved.result is None]
         targets = [replace(t, node=own_shifts(self.meaning.graph, t.node, self.roles)) for t in targets]
+        if takes_parts:
+            nodes = in_parts(self.meaning.graph, [target.node for target in targets], self.roles)
+            targets = [replace(target, node=node) for target, node in zip(targets, nodes)]
         return make_plan(self.meaning.graph, targets, self.roles)
 
     def plan_backward(self, gradient: Gradient, both: bool = True) -> Plan:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Union
 
 import torch
@@ -18,7 +18,7 @@ from attnc.card import Card, OutputCard
 from attnc.diagnostics import Diagnostic
 from attnc.diagnostics.diagnostic import AttnError
 from attnc.ir.host import evaluate
-from attnc.ir.roles import SPLITS
+from attnc.ir.roles import PART, PARTS, SPLITS
 from attnc.pipeline import Derivation
 
 from . import pool
@@ -27,6 +27,7 @@ from .kernels import Kernel, Request, load_kernel
 from .machines import machine_for
 from .memory import Memory
 from .mistakes import NoData, OutOfMemory
+from .parts import cores, parts_on_cores, parts_on_units
 from .signature import Bound, Parameters, bind_sizes, check_tensors
 
 if TYPE_CHECKING:
@@ -189,6 +190,16 @@ class Caller:
             self.kernels[key] = load_kernel(self.identity, lambda: self.derive(request.statics), request, is_backward)
         return self.kernels[key]
 
+    def triton_kernel(self, request: Request, is_backward: bool, machine: Machine) -> TritonKernel:
+        from .triton.kernels import load_triton_kernel
+
+        key = (request, is_backward, machine.splits_widths)
+        if key not in self.triton_kernels:
+            self.triton_kernels[key] = load_triton_kernel(
+                self.identity, lambda: self.derive(request.statics), request, is_backward, machine.splits_widths
+            )
+        return self.triton_kernels[key]
+
     def prepare(
         self,
         request: Request,
@@ -204,9 +215,13 @@ class Caller:
         if machine is not None:
             return self._prepare_triton(machine, request, is_backward, tensors, known, dtype)
         kernel = self.kernel(request, is_backward)
+        count, length = parts_on_cores(kernel, known)
+        if count > 1 and not is_backward:
+            kernel = self.kernel(replace(request, takes_parts=True), is_backward)
+        known |= {PARTS: count, PART: length}
         fills = _fills(kernel.outputs, tensors, known, dtype)
         parallel, scratch = pool.entry_points()
-        known[SPLITS] = max((-(-_cores() // max(evaluate(o, known), 1)) for o in kernel.owners), default=1)
+        known[SPLITS] = max((-(-cores() // max(evaluate(o, known), 1)) for o in kernel.owners), default=1)
         words = array("q", [0, parallel, scratch, 0])
         words.extend(known[name] for name in kernel.sizes)
         for name, type in kernel.parameters:
@@ -230,15 +245,13 @@ class Caller:
         known: Mapping[str, Any],
         dtype: torch.dtype,
     ) -> TritonPrepared:
-        from .triton.kernels import load_triton_kernel
         from .triton.prepared import prepare_triton
 
-        key = (request, is_backward, machine.splits_widths)
-        if key not in self.triton_kernels:
-            self.triton_kernels[key] = load_triton_kernel(
-                self.identity, lambda: self.derive(request.statics), request, is_backward, machine.splits_widths
-            )
-        kernel = self.triton_kernels[key]
+        kernel = self.triton_kernel(request, is_backward, machine)
+        count, length = parts_on_units(kernel.launches, known, machine.units)
+        if count > 1 and not is_backward:
+            kernel = self.triton_kernel(replace(request, takes_parts=True), is_backward, machine)
+        known = {**known, PARTS: count, PART: length}
         fills = _fills(kernel.outputs, tensors, known, dtype)
         return prepare_triton(self.name, kernel, machine, tensors, fills, known)
 
@@ -293,12 +306,6 @@ def _contiguous(shape: tuple[int, ...]) -> list[int]:
 
 def _unit_last(tensor: torch.Tensor) -> bool:
     return tensor.dim() == 0 or tensor.shape[-1] <= 1 or tensor.stride(-1) == 1
-
-
-def _cores() -> int:
-    import os
-
-    return os.cpu_count() or 1
 
 
 __all__ = ["AttnError", "Caller", "Diagnostic", "Situation"]

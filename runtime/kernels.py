@@ -34,13 +34,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """What a kernel is compiled for. `needs` are the inputs whose gradient is wanted (forward: whether to keep)."""
+    """What a kernel is compiled for. `needs` are the inputs whose gradient is wanted (forward: whether to keep).
+    `takes_parts`: for few rows of many keys, which several workers share."""
 
     statics: tuple[tuple[str, Any], ...]
     compute: str
     widths: tuple[tuple[str, int], ...]
     layouts: tuple[tuple[str, str, bool], ...]
     needs: tuple[str, ...]
+    takes_parts: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class KeptCard:
 
 @dataclass(frozen=True)
 class Kernel:
-    """A loaded kernel. `run` takes the address of its words; the lists say what they are."""
+    """A loaded kernel. `run` takes the address of its words; the lists say what they are. `work`: for how many outer
+    indices its first pass goes over how many rows and columns, and how many rows are one block."""
 
     run: Callable[[int], int]
     sizes: tuple[str, ...]
@@ -65,6 +68,7 @@ class Kernel:
     stages: int
     binary: str
     owners: tuple[Encoded, ...]
+    work: tuple[Encoded, Encoded, Encoded, int] | None
 
 
 @cache
@@ -117,6 +121,7 @@ def _open(manifest: Mapping[str, Any]) -> Kernel:
         manifest["stages"],
         manifest["binary"],
         tuple(manifest["owners"]),
+        tuple(manifest["work"]) if manifest["work"] else None,
     )
 
 
@@ -135,6 +140,7 @@ def _build(derive: Callable[[], Derivation], request: Request, is_backward: bool
         "missing": list(missing),
         "stages": source.stages,
         "owners": [encode(node) for node in source.arguments.owners],
+        "work": [*(encode(node) for node in source.work[:3]), source.work[3]] if source.work else None,
     }
 
 
@@ -162,7 +168,7 @@ def order(derivation: Derivation, request: Request, is_backward: bool, both: boo
         outputs = [Output(tensor, axes, "like " + tensor.name[2:]) for tensor, axes in plan.outputs]
         missing = gradient.missing
     else:
-        plan = derivation.plan_forward(kept)
+        plan = derivation.plan_forward(kept, request.takes_parts)
         outputs = derivation.forward_outputs(kept)
         missing = ()
     layouts = _layouts(derivation, request, outputs, kept_cards)

@@ -14,7 +14,18 @@ from .node import Node, reachable, walk
 
 OUTER, LENGTH, WIDTH = "outer", "length", "width"
 SPLITS = "#splits"  # how many workers share the rows of one grid index of a pass: chosen at the call
-_FIXED = {SPLITS: OUTER, "B": OUTER, "H": OUTER, "G": OUTER, "M": LENGTH, "N": LENGTH, "D": WIDTH, "E": WIDTH}
+PARTS, PART = "#parts", "#part"  # how many parts the keys of a row are taken in, and how many keys each has
+_FIXED = {
+    SPLITS: OUTER,
+    PARTS: OUTER,
+    "B": OUTER,
+    "H": OUTER,
+    "G": OUTER,
+    "M": LENGTH,
+    "N": LENGTH,
+    "D": WIDTH,
+    "E": WIDTH,
+}
 
 
 @dataclass(frozen=True)
@@ -47,7 +58,7 @@ class Roles:
         def place(axis: Axis) -> tuple[int, str, int]:
             role = self.of(axis)
             name = str(axis.size.attribute) if role == OUTER else ""
-            return ranks[role], {SPLITS: "", "B": "0", "H": "1", "G": "2"}.get(name, name), axis.number
+            return ranks[role], {SPLITS: "", PARTS: "", "B": "0", "H": "1", "G": "2"}.get(name, name), axis.number
 
         return tuple(sorted(axes, key=place))
 

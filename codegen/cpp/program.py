@@ -11,6 +11,7 @@ from functools import partial
 
 from attnc.ir import Axis, Graph, Node, Tensor
 from attnc.ir.node import FLOAT, walk
+from attnc.ir.roles import PARTS
 
 from ..names import Layout, identifier
 from ..statements import Pack, Program, RunNest, RunPass, RunSteps, StageStatement, flat
@@ -40,11 +41,13 @@ class Arguments:
 
 @dataclass(frozen=True)
 class Source:
-    """Generated C++, what to call it with, and how many stages count tiles (two counters each)."""
+    """Generated C++, what to call it with, and how many stages count tiles (two counters each). `work`: for how many
+    outer indices its first pass goes over how many rows and columns, and how many rows are one block."""
 
     text: str
     arguments: Arguments
     stages: int
+    work: tuple[Node, Node, Node, int] | None = None
 
 
 def write_program(
@@ -109,7 +112,16 @@ class _ProgramWriter:
                 "",
             ]
         )
-        return Source(text, arguments, number)
+        return Source(text, arguments, number, self._work())
+
+    def _work(self) -> tuple[Node, Node, Node, int] | None:
+        run = next((run for run in self.program.passes if not run.owns_rows), None)
+        if run is None:
+            return None
+        one = self.graph.const(1)
+        outer = self.graph.mul(one, *(axis.size for axis in run.grid))
+        rows = run.row.size if run.row is not None else one
+        return outer, rows, run.loop.size, choose_blocks(self.names, run).rows
 
     # --- stages ------------------------------------------------------------------------------------------------
 
@@ -178,7 +190,8 @@ class _ProgramWriter:
         if not writers or run.solve is not None or run.owns_rows or any(w.needs_memory for w in writers):
             return ""
         em = self._emitter()
-        grid = " * ".join(em.size(axis.size) for axis in run.grid) or "1"
+        # parts of the keys share no block, or only one at a border
+        grid = " * ".join(em.size(a.size) for a in run.grid if a.size is not self.graph.size(PARTS)) or "1"
         tests = [f"block_count({em.size(run.row.size)}, {blocks.rows}) == 1"] if run.row is not None else []
         for outer in dict.fromkeys(writer.packed.outer for writer in writers):
             tests.append(f"{' * '.join(em.size(axis.size) for axis in outer) or '1'} == {grid}")

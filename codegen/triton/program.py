@@ -44,6 +44,7 @@ class Launch:
     operand: str
     streams: bool
     shares: bool = False
+    columns: Encoded | None = None
 
     @property
     def pair_tensors(self) -> frozenset[str]:
@@ -195,6 +196,7 @@ class _ModuleWriter:
         operand = max(dtypes, key=("bfloat16", "float16", "float32", "float64").index) if dtypes else "float32"
         outer = tuple(self._encoded(axis.size) for axis in run.grid)
         self._kernel(f"stage{number}", body, outer, rows, features, products, operand, True, run.split is not None)
+        self.launches[-1] = replace(self.launches[-1], columns=self._encoded(run.loop.size))
 
     def _pack(self, packed: Packed, loop: Axis) -> Tensor:
         """An operand made by a kernel of its own, in the dtype that matrix products take."""

@@ -35,6 +35,7 @@ class Gpu:
         self.target = triton.runtime.driver.active.get_current_target()
         self.architecture = _architecture(self.target)
         self.splits_widths = self.architecture.splits_widths
+        self.units = torch.cuda.get_device_properties(device).multi_processor_count
         self.choices: dict[tuple[str, str, str, bool], Choice] = {}
         self.built: dict[tuple[Any, ...], Built] = {}
 

@@ -23,6 +23,7 @@ class Interpreter:
     def __init__(self, rows: int = 16, columns: int = 16, splits_widths: bool = True) -> None:
         self.device = torch.device("cpu")
         self.splits_widths = splits_widths
+        self.units = 1
         self.choice = Choice(rows, columns, 4, 1, "ieee")
 
     def choose(self, kernel: TritonKernel, launch: Launch, is_even: bool) -> Choice:

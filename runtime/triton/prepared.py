@@ -37,6 +37,7 @@ class Machine(Protocol):
 
     device: torch.device
     splits_widths: bool
+    units: int  # how many kernels it runs at once
 
     def choose(self, kernel: TritonKernel, launch: Launch, is_even: bool) -> Choice: ...
 
