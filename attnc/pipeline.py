@@ -33,6 +33,7 @@ from .ir import Axis, Node, Tensor
 from .ir.node import COTANGENT, FLOAT, GRADIENT
 from .ir.roles import LENGTH, WIDTH, Roles, find_roles
 from .lowering import Meaning, Result
+from .merging import finish_meaning, merge_meaning, partial_meaning
 from .planning.plan import Plan
 from .planning.planner import Target, make_plan
 
@@ -131,6 +132,11 @@ class Derivation:
         make = {"gradient": gradient_meaning, "tangent": tangent_meaning}[kind]
         return make(self.meaning, self.forward, self.roles, inputs)
 
+    def part(self, kind: str) -> Meaning:
+        """Of parts of the keys: what one gives ("partial"), two together ("merge"), all at last ("finish")."""
+        make = {"partial": partial_meaning, "merge": merge_meaning, "finish": finish_meaning}[kind]
+        return make(self.meaning, self.forward, self.roles)
+
     # --- what kernels fill -------------------------------------------------------------------------------------
 
     def forward_outputs(self, kept: Sequence[Saved]) -> list[Output]:
@@ -139,6 +145,7 @@ class Derivation:
             node, axes = self.forward[result.name]
             tensor = Tensor(result.name, tuple(axis.size for axis in axes), node.type, "result")
             dtype = f"like {result.like}" if result.like else self._result_dtype(node, axes)
+            dtype = "sum" if result.is_wide else dtype
             outputs.append(Output(tensor, axes, dtype))
         for saved in kept:
             if saved.result is None:

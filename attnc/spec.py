@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections import namedtuple
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
 from hashlib import sha256
@@ -123,6 +123,42 @@ class Attention:
             self._derived[key] = Derived(self, kind, inputs)
         return self._derived[key]
 
+    # --- parts of the keys -------------------------------------------------------------------------------------
+
+    def partial(self, *args: torch.Tensor, **kwargs: Any) -> tuple[torch.Tensor, ...]:
+        """The state of some of the keys: row statistics, in the precision of sums, that `merge` puts together.
+
+        Takes what a call takes, with the tensors of keys and values cut to these keys. Where the spec reads positions
+        of keys, `first_key` says which of all keys the first one is, and `all_keys` how many there are. Differentiable.
+
+        Raises AttnError for a spec that needs all keys at once (two passes, roots, selections), reads keys at shifted
+        positions, or has one size for queries and keys.
+        """
+        found = self.part("partial")(*args, **kwargs)
+        return tuple(found) if isinstance(found, tuple) else (found,)
+
+    def merge(
+        self, one: Sequence[torch.Tensor], other: Sequence[torch.Tensor], **kwargs: Any
+    ) -> tuple[torch.Tensor, ...]:
+        """The state of two parts of the keys together, in any order and grouping, to rounding; parameters by keyword.
+        A state of no keys changes nothing."""
+        found = self.part("merge")(*one, *other, **kwargs)
+        return tuple(found) if isinstance(found, tuple) else (found,)
+
+    def finish(self, state: Sequence[torch.Tensor], **kwargs: Any) -> Any:
+        """The results, from the state of all keys, in the precision of sums; by keyword parameters and what else they
+        read."""
+        made = self.part("finish")
+        names = [item.name for item in made.card().inputs][len(state) :]
+        return made(*state, *(kwargs.pop(name) for name in names if name in kwargs), **kwargs)
+
+    def part(self, kind: str) -> Derived:
+        """One of "partial", "merge" and "finish" as an attention."""
+        key = (kind, ())
+        if key not in self._derived:
+            self._derived[key] = Derived(self, kind, ())
+        return self._derived[key]
+
     def card(self, statics: Statics = ()) -> Card:
         """Inputs, parameters and results as plain data; from the cache where it was made before."""
         if statics not in self._cards:
@@ -215,7 +251,7 @@ class Attention:
 
 
 class Derived(Attention):
-    """The gradient or the tangent of an attention, itself an attention: differentiable in the same way."""
+    """The gradient, the tangent or a part of an attention, itself an attention: differentiable in the same way."""
 
     def __init__(self, base: Attention, kind: str, inputs: tuple[str, ...]) -> None:
         self.base = base
@@ -233,6 +269,8 @@ class Derived(Attention):
 
     def _derive(self, statics: Statics) -> Derivation:
         below = self.base.derivation(statics)
+        if self.kind not in ("gradient", "tangent"):
+            return Derivation(below.part(self.kind), self.text, is_derivative=True)
         return Derivation(below.derivative(self.kind, self.inputs), self.text, is_derivative=True)
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
@@ -240,7 +278,7 @@ class Derived(Attention):
 
 
 def _derived_again(base: Attention, kind: str, inputs: tuple[str, ...]) -> Derived:
-    return base.derivative(kind, inputs)
+    return base.part(kind) if not inputs else base.derivative(kind, inputs)
 
 
 @cache

@@ -56,7 +56,7 @@ class KeptCard:
 @dataclass(frozen=True)
 class Kernel:
     """A loaded kernel. `run` takes the address of its words; the lists say what they are. `work`: for how many outer
-    indices its first pass goes over how many rows and columns, and how many rows are one block."""
+    indices each pass goes over how many rows and columns, and how many rows are one block."""
 
     run: Callable[[int], int]
     sizes: tuple[str, ...]
@@ -68,7 +68,7 @@ class Kernel:
     stages: int
     binary: str
     owners: tuple[Encoded, ...]
-    work: tuple[Encoded, Encoded, Encoded, int] | None
+    work: tuple[tuple[Encoded, Encoded, Encoded, int], ...]
 
 
 @cache
@@ -121,7 +121,7 @@ def _open(manifest: Mapping[str, Any]) -> Kernel:
         manifest["stages"],
         manifest["binary"],
         tuple(manifest["owners"]),
-        tuple(manifest["work"]) if manifest["work"] else None,
+        tuple((outer, rows, columns, block) for outer, rows, columns, block in manifest["work"]),
     )
 
 
@@ -140,7 +140,7 @@ def _build(derive: Callable[[], Derivation], request: Request, is_backward: bool
         "missing": list(missing),
         "stages": source.stages,
         "owners": [encode(node) for node in source.arguments.owners],
-        "work": [*(encode(node) for node in source.work[:3]), source.work[3]] if source.work else None,
+        "work": [[*map(encode, sizes), block] for *sizes, block in source.work],
     }
 
 

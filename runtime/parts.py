@@ -24,20 +24,30 @@ def cores() -> int:
 
 def parts_on_cores(kernel: Kernel, known: Mapping[str, Any]) -> tuple[int, int]:
     """How many parts, and how many keys each has; (1, 0) where blocks of rows are enough for all cores."""
-    if kernel.work is None:
+    return _parts_of_longest(
+        [(*(int(evaluate(size, known)) for size in sizes), block) for *sizes, block in kernel.work],
+        cores(),
+        _LEAST_ON_CORES,
+    )
+
+
+def _parts_of_longest(work: list[Any], workers: int, least: int) -> tuple[int, int]:
+    """For the pass with the most columns, of `outer` times so many rows."""
+    if not work:
         return 1, 0
-    outer, rows, columns = (int(evaluate(size, known)) for size in kernel.work[:3])
-    return _parts(columns, outer * -(-rows // kernel.work[3]), cores(), _LEAST_ON_CORES)
+    outer, rows, columns, block = max(work, key=lambda one: one[2])
+    return _parts(columns, outer * -(-rows // block), workers, least)
 
 
 def parts_on_units(launches: Any, known: Mapping[str, Any], units: int) -> tuple[int, int]:
-    """Likewise for the first kernel that goes through keys, of blocks of at least 64 rows, two for each unit."""
-    first = next((one for one in launches if one.streams and one.columns is not None), None)
-    if first is None or first.shares:
-        return 1, 0
-    outer = math.prod(int(evaluate(size, known)) for size in first.outer)
-    rows = 1 if first.rows is None else -(-int(evaluate(first.rows, known)) // 64)
-    return _parts(int(evaluate(first.columns, known)), outer * rows, 2 * units, _LEAST_ON_UNITS)
+    """Likewise for kernels of blocks of at least 64 rows, two for each unit."""
+    work = []
+    for one in launches:
+        if one.streams and one.columns is not None:
+            outer = math.prod(int(evaluate(size, known)) for size in one.outer)
+            rows = 1 if one.rows is None else int(evaluate(one.rows, known))
+            work.append((outer, rows, int(evaluate(one.columns, known)), 64))
+    return _parts_of_longest(work, 2 * units, _LEAST_ON_UNITS)
 
 
 def _parts(columns: int, tasks: int, workers: int, least: int) -> tuple[int, int]:

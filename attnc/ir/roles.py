@@ -64,11 +64,11 @@ class Roles:
 
     def holds_statistic(self, root: Node) -> bool:
         """Whether a value contains a reduction over a length or an outer axis."""
-        return any(
-            node.kind in ("opaque", "root", "recur")
-            or (node.kind == "reduce" and any(self.of(a) != WIDTH for a in node.attribute))
-            for node in walk(root)
-        )
+        return any(node.kind in ("opaque", "root", "recur") or self.sums_more(node) for node in walk(root))
+
+    def sums_more(self, node: Node) -> bool:
+        """Whether a node is a reduction over more than features."""
+        return node.kind == "reduce" and any(self.of(axis) != WIDTH for axis in node.attribute)
 
 
 def find_roles(shapes: Iterable[Sequence[Node]], results: Iterable[Node] = ()) -> Roles:

@@ -56,13 +56,14 @@ class Requirement:
 @dataclass(frozen=True)
 class Result:
     """An output: its node and the order of its axes (batch, head, written indices, trailing vector). `like`: the input
-    whose dtype it has, whatever the others hold."""
+    whose dtype it has, whatever the others hold; `is_wide`: it keeps the precision of sums."""
 
     name: str
     node: Node
     axes: tuple[Axis, ...]
     span: Span
     like: str | None = None
+    is_wide: bool = False
 
 
 @dataclass(frozen=True)

@@ -42,12 +42,12 @@ class Arguments:
 @dataclass(frozen=True)
 class Source:
     """Generated C++, what to call it with, and how many stages count tiles (two counters each). `work`: for how many
-    outer indices its first pass goes over how many rows and columns, and how many rows are one block."""
+    outer indices each pass goes over how many rows and columns, and how many rows are one block."""
 
     text: str
     arguments: Arguments
     stages: int
-    work: tuple[Node, Node, Node, int] | None = None
+    work: tuple[tuple[Node, Node, Node, int], ...] = ()
 
 
 def write_program(
@@ -114,14 +114,14 @@ class _ProgramWriter:
         )
         return Source(text, arguments, number, self._work())
 
-    def _work(self) -> tuple[Node, Node, Node, int] | None:
-        run = next((run for run in self.program.passes if not run.owns_rows), None)
-        if run is None:
-            return None
+    def _work(self) -> tuple[tuple[Node, Node, Node, int], ...]:
         one = self.graph.const(1)
-        outer = self.graph.mul(one, *(axis.size for axis in run.grid))
-        rows = run.row.size if run.row is not None else one
-        return outer, rows, run.loop.size, choose_blocks(self.names, run).rows
+        found = []
+        for run in self.program.passes:
+            outer = self.graph.mul(one, *(axis.size for axis in run.grid))
+            rows = run.row.size if run.row is not None else one
+            found.append((outer, rows, run.loop.size, choose_blocks(self.names, run).rows))
+        return tuple(dict.fromkeys(found))
 
     # --- stages ------------------------------------------------------------------------------------------------
 
