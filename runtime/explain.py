@@ -19,7 +19,7 @@ from attnc.ir.node import walk
 from attnc.ir.text import expression
 from attnc.pipeline import Derivation
 from attnc.planning.plan import Pass, Plan
-from attnc.planning.printer import print_plan
+from attnc.planning.printer import note_of, print_plan
 
 from .dense import make_evaluator
 from .dtypes import NAMES, promoted, summed
@@ -119,6 +119,7 @@ class _Explanation:
             total += work
         if runs:
             lines.append(f"  {total / 1e9:.3g} GFLOP of matrix products in {len(runs)} pass{'es' * (len(runs) > 1)}")
+        lines += [f"  {note}" for note in dict.fromkeys(note_of(one, self.derivation.roles) for one in plan.later)]
         return lines
 
     def _tiles(self, stage: Pass, run: RunPass) -> tuple[list[str], float]:

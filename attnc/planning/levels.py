@@ -15,6 +15,7 @@ from ..ir import Axis, Graph, Node
 from ..ir.logic import conjuncts
 from ..ir.node import reachable
 from ..ir.roles import WIDTH, Roles
+from .plan import Later
 from .statistics import Shape, direct_statistics, scattered_axes, shape_of, statistics_of
 
 
@@ -47,6 +48,7 @@ class Schedule:
     groups: list[Group]
     group_of: dict[Node, Group]
     moves: dict[Node, tuple[Move, ...]]
+    later: list[Later]
 
 
 def schedule(graph: Graph, roots: list[Node], tiled: list[tuple[Node, Shape]], roles: Roles, both: bool) -> Schedule:
@@ -67,6 +69,7 @@ class _Scheduler:
         self.shape: dict[Node, Shape] = {}
         self.moves: dict[Node, tuple[Move, ...]] = {}
         self.host: dict[Node, Node] = {}
+        self.later: list[Later] = []
         self.solved: frozenset[Node] = frozenset()
 
     def run(self) -> Schedule:
@@ -81,7 +84,7 @@ class _Scheduler:
             groups = self._join_orientations(groups)
         groups.sort(key=lambda group: group.level)
         where = {node: group for group in groups for node in (*group.members, *group.others)}
-        return Schedule(groups, where, self.moves)
+        return Schedule(groups, where, self.moves, self.later)
 
     def _place(self, statistic: Node) -> None:
         graph = self.graph
@@ -102,8 +105,25 @@ class _Scheduler:
             if found is not None and not any(self.roles.of(a) == WIDTH for move in found for a in move.anchor.axes):
                 level = highest
                 self.moves[statistic] = found
+            elif shape.loop is not None:
+                self._note_later(statistic, shape, peers)
         self.level[statistic] = level
         self.shape[statistic] = shape
+
+    def _note_later(self, statistic: Node, shape: Shape, peers: frozenset[Node]) -> None:
+        """Why it cannot run with the last of those that it reads."""
+        read = max(peers)
+        if self.shape[read].loop is None or read.kind == "recur":
+            return  # known before any pass
+        if read.kind == "root" or statistic.kind == "root":
+            reason = "a root is looked for in passes of its own"
+        elif self.shape[read] != shape:
+            reason = "it goes over other tiles"
+        elif read in reachable([statistic.domain]):
+            reason = "which pairs it sums up depends on it"
+        else:
+            reason = "no factor keeps a running sum in step with it"
+        self.later.append(Later(statistic, read, reason))
 
     def _find_host(self, statistic: Node, shape: Shape, peers: frozenset[Node]) -> bool:
         """A search's own pass also takes what another search asks of the pairs once the number is found."""

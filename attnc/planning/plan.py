@@ -156,18 +156,27 @@ Stage = Pass | Nest | Repeat
 
 
 @dataclass(frozen=True)
+class Later:
+    """Why a statistic takes another pass than one that it reads."""
+
+    statistic: Node
+    read: Node
+    reason: str
+
+
+@dataclass(frozen=True)
 class Plan:
     """Stages in order; `temporaries` are tensors that live from one stage to the next, with the compute type's dtype.
 
     `tensors` are all tensors of the caller: inputs, cotangents, kept values, results; `zeroed` those that stages only
-    add to. `notes` say what explain should tell.
+    add to. `later` says why there are as many passes.
     """
 
     graph: Graph = field(repr=False)
     stages: tuple[Stage, ...]
     temporaries: tuple[tuple[Tensor, tuple[Axis, ...]], ...]
     outputs: tuple[tuple[Tensor, tuple[Axis, ...]], ...]
-    notes: tuple[str, ...] = ()
+    later: tuple[Later, ...] = ()
 
     @property
     def passes(self) -> list[Pass]:

@@ -80,7 +80,7 @@ class _Planner:
             self._stage(group, plan)
         self._nest(list(self.waiting))
         outputs = tuple({t.tensor: (t.tensor, t.axes) for t in self.targets}.values())
-        return Plan(self.graph, tuple(self.stages), tuple(self.temporaries), outputs)
+        return Plan(self.graph, tuple(self.stages), tuple(self.temporaries), outputs, tuple(plan.later))
 
     # --- groups ------------------------------------------------------------------------------------------------
 

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 
 from ..ir import Node
-from ..ir.node import walk
+from ..ir.node import reachable, walk
+from ..ir.roles import LENGTH, WIDTH, Roles
 from ..ir.text import expression
-from .plan import FREE, LOOP, MATMUL, ROW, SCATTER, TILE, Accumulator, Nest, Pass, Plan, Repeat, Stage, Store
+from .plan import FREE, LOOP, MATMUL, ROW, SCATTER, TILE, Accumulator, Later, Nest, Pass, Plan, Repeat, Stage, Store
+from .statistics import is_statistic
 
 _HOMES = {
     ROW: "kept by its rows",
@@ -39,6 +41,21 @@ def _stages(stages: Sequence[Stage], lines: list[str], numbers: Iterator[int], i
         number = next(numbers)
         text = _pass(stage, number) if isinstance(stage, Pass) else _nest(stage, number)
         lines += [indent + line for line in text]
+
+
+def note_of(later: Later, roles: Roles) -> str:
+    """For readers; sums over features of pairs are short names, and statistics within others are cut."""
+    names: dict[Node, str] = {}
+    for node in reachable([later.statistic, later.read]):
+        if node.kind == "reduce" and all(roles.of(axis) == WIDTH for axis in node.attribute):
+            if len(roles.axes(node.axes, LENGTH)) > 1:
+                names[node] = f"dot{len(names) + 1}"
+        elif node is not later.statistic and is_statistic(node, roles):
+            names[node] = expression(node, {n: t for n, t in names.items() if n is not node}, longest=48)
+    what, read = (
+        expression(n, {o: t for o, t in names.items() if o is not n}, 80) for n in (later.statistic, later.read)
+    )
+    return f"'{what}' takes a later pass than '{read}', which it reads: {later.reason}"
 
 
 def names_of(stage: Pass) -> dict[Node, str]:

@@ -29,6 +29,19 @@ def test_sizes_parameters_and_dtype(attnc):
     assert "11.73 % of pairs exist" in found.stdout
 
 
+def test_why_there_are_several_passes(attnc, tmp_path):
+    def reasons(normalize):
+        path = tmp_path / "spec.attn"
+        path.write_text(f"attention a normalize p = {normalize}\n")
+        lines = attnc("explain", path).stdout.split("backward")[0].splitlines()
+        return [line.rpartition(": ")[2] for line in lines if "takes a later pass than" in line]
+
+    assert reasons("softmax[j](s)") == []
+    assert reasons("standardize[j](s)") == ["no factor keeps a running sum in step with it"]
+    assert reasons("sparsemax[j](s)") == ["a root is looked for in passes of its own"] * 2
+    assert reasons("softmax[j](s) * softmax[i](s)") == ["it goes over other tiles"]
+
+
 def test_no_keys(attnc):
     assert attnc("explain", SLIDING, "--shape", "N=0").exit_code == 0
 

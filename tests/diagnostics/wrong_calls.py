@@ -122,6 +122,8 @@ def too_many_weights():
     WEIGHTS(long, long)
 
 
+NORMALIZED = attnc.loads("attention normalized normalize p = standardize[j](s)")
+
 CASES = {
     "missing-input/one": lambda: sliding(slope=...),
     "missing-input/default": lambda: sliding(k=...),
@@ -194,6 +196,8 @@ CASES = {
     "not-differentiable/gradient": lambda: SLIDING.gradient(("q", "slop")),
     "not-differentiable/integer": lambda: SLIDING.tangent(("doc",)),
     "not-differentiable/nothing": lambda: SLIDING.gradient(()),
+    "not-mergeable/one_size": lambda: SLIDING.partial(),
+    "not-mergeable/two_passes": lambda: NORMALIZED.partial(),
     "second-order/create_graph": twice_differentiated,
     "forward-mode/dual": dual_numbers,
     "no-data/fake": without_data,
