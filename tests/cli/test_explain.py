@@ -38,7 +38,7 @@ def test_why_there_are_several_passes(attnc, tmp_path):
 
     assert reasons("softmax[j](s)") == []
     assert reasons("standardize[j](s)") == ["no factor keeps a running sum in step with it"]
-    assert reasons("sparsemax[j](s)") == ["a root is looked for in passes of its own"] * 2
+    assert set(reasons("sparsemax[j](s)")) == {"a root is looked for in passes of its own"}
     assert reasons("softmax[j](s) * softmax[i](s)") == ["it goes over other tiles"]
 
 
