@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from . import flex, frontend, machine, memory, overhead, report, startup, variants
+from . import flex, frontend, machine, memory, overhead, report, startup, twice, variants
 from .agreement import Disagreement
 from .cases import Sizes, cases
 from .compare import EAGER, FLEX, OURS, SDPA, Compile, Row, run_case
@@ -97,6 +97,8 @@ class Run:
         findings.variants += variants.measure_window(Sizes(1, 8, 4 * n, 64), 256, long)
         begin("memory")
         findings.memory = memory.measure(Sizes(1, 8, 512 if self.quick else 16384, 64), self.threads)
+        begin("derivatives of second order")
+        findings.twice = twice.measure(Sizes(1, 8, 2 * n, 64), self.threads)
 
 
 def _line(row: Row) -> str:

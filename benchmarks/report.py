@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import frontend, memory, overhead, startup, variants
+from . import frontend, memory, overhead, startup, twice, variants
 from .compare import EAGER, FLEX, OURS, SDPA, Row
 from .timing import Ratio
 from .variants import Variant
@@ -49,6 +49,7 @@ class Findings:
     rows: list[Row] = field(default_factory=list)
     variants: list[Variant] = field(default_factory=list)
     memory: dict[str, Any] = field(default_factory=dict)
+    twice: dict[str, Any] = field(default_factory=dict)
     frontend: dict[str, Any] = field(default_factory=dict)
     startup: dict[str, Any] = field(default_factory=dict)
     overhead: dict[str, float] = field(default_factory=dict)
@@ -85,6 +86,7 @@ class Findings:
         n = self.memory["sizes"]["N"]
         return [
             Goal(f"memory, N={n}, forward + backward", share, memory.GOAL, "×", _METHODS["memory"]),
+            *self._goals_of_twice(),
             Goal(
                 f"text to plan ({slowest})",
                 self.frontend[slowest]["planned"],
@@ -109,6 +111,16 @@ class Findings:
             ),
         ]
 
+    def _goals_of_twice(self) -> list[Goal]:
+        where = f"double backward, N={self.twice['sizes']['N']}"
+        growth = self.twice["growth over that at half the length"]
+        return [
+            Goal(
+                f"{where}: time", self.twice["time over eager's"], twice.GOAL_TIME, "×", "over eager's, fresh processes"
+            ),
+            Goal(f"{where}: memory", growth, twice.GOAL_GROWTH, "×", "growth of the peak over that at half the length"),
+        ]
+
     def to_json(self) -> dict[str, Any]:
         return {
             "machine": self.machine,
@@ -117,6 +129,7 @@ class Findings:
             "peers": [row.to_json() for row in self.rows],
             "variants": [variant.to_json() for variant in self.variants],
             "memory": self.memory,
+            "double backward": self.twice,
             "front end, ms": self.frontend,
             "first call, ms": self.startup,
             "overhead, µs": self.overhead,
@@ -154,6 +167,8 @@ def markdown(findings: Findings) -> str:
         _variant_table(findings.variants),
         "## Memory",
         _memory(findings.memory),
+        "## Derivatives of second order",
+        _twice(findings.twice),
         "## From text to result",
         _startup(findings),
         "## Overhead of a call",
@@ -216,6 +231,17 @@ def _memory(found: dict[str, Any]) -> str:
         rows.append([who, f"{grown:.0f}", f"{with_inputs:.2f}", f"{without:.2f}", f"{found['seconds'][who]:.1f}"])
     names = ("", "growth of the peak, MiB", "(inputs + growth) / all tensors", "growth / all tensors", "seconds")
     return text + "\n\n" + _table(names, rows)
+
+
+def _twice(found: dict[str, Any]) -> str:
+    sizes = ", ".join(f"{name}={value}" for name, value in found["sizes"].items())
+    text = (
+        f"Causal, float32, {sizes}: a result, its gradients, and the gradients of the sum of their squares, each in a"
+        f" fresh process. At half the length attnc grows by {found['growth of attnc at half the length, MiB']:.0f} MiB."
+    )
+    grown = found["growth over the inputs, MiB"]
+    rows = [[who, f"{seconds:.2f}", f"{grown[who]:.0f}"] for who, seconds in found["seconds"].items()]
+    return text + "\n\n" + _table(("", "seconds", "growth of the peak, MiB"), rows)
 
 
 def _startup(findings: Findings) -> str:

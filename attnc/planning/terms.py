@@ -34,7 +34,12 @@ def _products(
     wide = frozenset(widths)
     by_operand: dict[Node, list[tuple[float, Node]]] = {}
     rest: list[tuple[float, Node]] = []
-    for coefficient, product in expand(graph, body, lambda part: _separates(part, wide, row, loop)):
+
+    def wanted(part: Node) -> bool:
+        return _separates(part, wide, row, loop)
+
+    summands = [(c * inner, t) for c, part in _summands(graph, body) for inner, t in expand(graph, part, wanted)]
+    for coefficient, product in summands:
         split = _split(graph, product, side, row, loop, wide)
         if split is None:
             rest.append((coefficient, product))
@@ -45,6 +50,16 @@ def _products(
     if rest:
         terms.append(Term(LOOPED, 1.0, graph.combine(rest), None, widths))
     return tuple(terms)
+
+
+def _summands(graph: Graph, body: Node) -> list[tuple[float, Node]]:
+    """What a body adds up: each may have features of its own."""
+    if body.kind == "guard":
+        return [(c, graph.guard(body.args[0], part)) for c, part in _summands(graph, body.args[1])]
+    if not body.is_sum:
+        return [(1.0, body)]
+    coefficients, constant = body.attribute
+    return [*zip(coefficients, body.args), *([(constant, graph.const(1.0))] if constant else [])]
 
 
 def _separates(part: Node, wide: frozenset[Axis], row: Axis | None, loop: Axis) -> bool:

@@ -65,10 +65,11 @@ def test_the_quick_benchmark(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     data = json.loads((tmp_path / "cpu.json").read_text())
     assert list(data) == [
-        "machine", "quick", "goals", "peers", "variants", "memory", "front end, ms", "first call, ms", "overhead, µs",
+        "machine", "quick", "goals", "peers", "variants", "memory", "double backward", "front end, ms",
+        "first call, ms", "overhead, µs",
     ]  # fmt: skip
     assert {"processor", "cores", "instruction sets", "memory GiB", "compiler", "torch", "date"} <= set(data["machine"])
-    assert len(data["goals"]) == 28 and all({"name", "value", "goal", "met", "method"} <= set(g) for g in data["goals"])
+    assert len(data["goals"]) == 30 and all({"name", "value", "goal", "met", "method"} <= set(g) for g in data["goals"])
     assert [row["direction"] for row in data["peers"]] == ["forward", "forward + backward"] * 2
     for row in data["peers"]:
         assert set(row["milliseconds"]) - {OURS} == set(row["ratios"])
