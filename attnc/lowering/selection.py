@@ -15,6 +15,7 @@ from attnc.grammar import tree
 from ..ir import Axis, Graph, Node, Tensor
 from ..ir.axis import in_order
 from ..ir.node import BOOL, FLOAT, INT, reachable
+from ..ir.rewrite import substitute
 from ..ir.roles import LENGTH, WIDTH, Roles, find_roles
 from .environment import Environment
 from .expressions import integer
@@ -206,11 +207,36 @@ def order(expr: tree.Call, env: Environment) -> Value:
     vector = align(env, (value, rank), "order", tuple(argument.value.span for argument in expr.arguments))
     entries = _entries(env, axes, value.node, domain)
     place = integer(expr.arguments[1].value, env.inside(axes), "a rank") if rank.type != INT else rank.node
+    each = _few_ranks(entries, place) if entries is not None else None
+    if entries is not None and each is not None:
+        return Value(_chosen(entries, place, each), vector)
     if entries is None or place.axes & frozenset(axes) or _has_widths(entries, place):
         free = (value.node.axes - frozenset(axes)) | place.axes
         label = f"'order' {_kind(axes, entries, place)}"
         return Value(env.scope.graph.opaque("order", (value.node, place, *domain), free, INT, label, axes), vector)
     return Value(index_of(entries, place), vector)
+
+
+_MOST_RANKS = 16  # each takes a search of its own
+
+
+def _few_ranks(entries: Entries, place: Node) -> Axis | None:
+    """The axis, of a small constant size, along which ranks are asked for."""
+    widths = entries.roles.axes(place.axes, WIDTH)
+    if not entries.is_searched or len(widths) != 1 or _has_widths(entries) or entries.axis in place.axes:
+        return None
+    size = widths[0].size
+    return widths[0] if size.kind == "const" and size.attribute <= _MOST_RANKS else None
+
+
+def _chosen(entries: Entries, place: Node, axis: Axis) -> Node:
+    """The index for each of several ranks of a row."""
+    graph = entries.graph
+    found = graph.const(-1)
+    for number in range(axis.size.attribute):
+        here = graph.equal_zero(graph.sub(graph.index(axis), graph.const(number)))
+        found = graph.where(here, index_of(entries, substitute(graph, place, {axis: graph.const(number)})), found)
+    return found
 
 
 def rank(expr: tree.Call, env: Environment) -> Value:

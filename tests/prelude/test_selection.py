@@ -130,6 +130,20 @@ def test_order(qkv):
     assert torch.equal(found.other, torch.where(torch.arange(N) >= 3, order[..., 3], -1))
 
 
+def test_several_ranks(qkv):
+    """Indices of ranks along an axis of a few; what they are of is read there, with its gradient."""
+    q, k, v = qkv
+    text = """attention a axis i, j: N axis r: 3
+    let best[i, r] = order[j](s, r)
+    output best, odd[i, r] = order[j](s, 2 * r + 1), out[i] = sum[r](v[best[i, r]])"""
+    found = attnc.loads(text)(q, k, v)
+    order = scores(q, k).sort(dim=-1, descending=True, stable=True).indices
+    assert torch.equal(found.best, order[..., :3]) and torch.equal(found.odd, order[..., 1:6:2])
+    picked = v.repeat_interleave(q.shape[1] // v.shape[1], 1)[:, :, None].expand(-1, -1, q.shape[2], -1, -1)
+    wanted = picked.gather(3, order[..., :3, None].expand(*order.shape[:3], 3, v.shape[-1])).sum(3)
+    torch.testing.assert_close(found.out, wanted)
+
+
 def test_columns(qkv):
     """Each key takes its best queries."""
     q, k, v = qkv
@@ -180,7 +194,7 @@ def test_long_rows():
     "text, words",
     [
         ("let r = rank[j](s) normalize p = s + r", "'rank' of pairs"),
-        ("axis r: 3 let t[i, r] = order[j](s, r) output t", "several numbers"),
+        ("axis r: 40 let t[i, r] = order[j](s, r) output t", "several numbers"),
         ("axis x, y: 4 input f[4, 4] output t[x, y] = f[x, y] if top[x, y](f[x, y], 3) else 0.0", "several axes"),
     ],
 )
