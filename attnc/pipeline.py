@@ -22,6 +22,7 @@ from .analysis.joins import join_sums
 from .analysis.own_shifts import own_shifts
 from .analysis.parts import in_parts
 from .analysis.saves import Saved, choose_saves
+from .analysis.shared_heads import heads_as_rows
 from .analysis.shifts import prove_shifts
 from .analysis.splits import split_sums
 from .analysis.support import NotLowered, first_not_monotone, first_unsupported
@@ -168,7 +169,8 @@ class Derivation:
         targets += [Target(saved.tensor, saved.axes, saved.node) for saved in kept if saved.result is None]
         targets = [replace(t, node=own_shifts(self.meaning.graph, t.node, self.roles)) for t in targets]
         if takes_parts:
-            nodes = in_parts(self.meaning.graph, [target.node for target in targets], self.roles)
+            nodes = heads_as_rows(self.meaning.graph, [target.node for target in targets], self.roles)
+            nodes = in_parts(self.meaning.graph, nodes, self.roles)
             targets = [replace(target, node=node) for target, node in zip(targets, nodes)]
         return make_plan(self.meaning.graph, targets, self.roles)
 

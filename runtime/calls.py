@@ -18,7 +18,7 @@ from attnc.card import Card, OutputCard
 from attnc.diagnostics import Diagnostic
 from attnc.diagnostics.diagnostic import AttnError
 from attnc.ir.host import evaluate
-from attnc.ir.roles import PART, PARTS, SPLITS
+from attnc.ir.roles import SPLITS
 from attnc.pipeline import Derivation
 
 from . import pool
@@ -27,7 +27,7 @@ from .kernels import Kernel, Request, load_kernel
 from .machines import machine_for
 from .memory import Memory
 from .mistakes import NoData, OutOfMemory
-from .parts import cores, parts_on_cores, parts_on_units
+from .parts import cores, few_on_cores, few_on_units
 from .signature import Bound, Parameters, bind_sizes, check_tensors
 
 if TYPE_CHECKING:
@@ -215,10 +215,10 @@ class Caller:
         if machine is not None:
             return self._prepare_triton(machine, request, is_backward, tensors, known, dtype)
         kernel = self.kernel(request, is_backward)
-        count, length = parts_on_cores(kernel, known)
-        if count > 1 and not is_backward:
+        few = few_on_cores(kernel, known)
+        if few.is_few and not is_backward:
             kernel = self.kernel(replace(request, takes_parts=True), is_backward)
-        known |= {PARTS: count, PART: length}
+        known |= few.sizes
         fills = _fills(kernel.outputs, tensors, known, dtype)
         parallel, scratch = pool.entry_points()
         known[SPLITS] = max((-(-cores() // max(evaluate(o, known), 1)) for o in kernel.owners), default=1)
@@ -248,10 +248,10 @@ class Caller:
         from .triton.prepared import prepare_triton
 
         kernel = self.triton_kernel(request, is_backward, machine)
-        count, length = parts_on_units(kernel.launches, known, machine.units)
-        if count > 1 and not is_backward:
+        few = few_on_units(kernel.launches, known, machine.units)
+        if few.is_few and not is_backward:
             kernel = self.triton_kernel(replace(request, takes_parts=True), is_backward, machine)
-        known = {**known, PARTS: count, PART: length}
+        known = {**known, **few.sizes}
         fills = _fills(kernel.outputs, tensors, known, dtype)
         return prepare_triton(self.name, kernel, machine, tensors, fills, known)
 

@@ -15,7 +15,9 @@ from .node import Node, reachable, walk
 OUTER, LENGTH, WIDTH = "outer", "length", "width"
 SPLITS = "#splits"  # how many workers share the rows of one grid index of a pass: chosen at the call
 PARTS, PART = "#parts", "#part"  # how many parts the keys of a row are taken in, and how many keys each has
+ROWS = "#rows"  # the queries of all heads of a group
 _FIXED = {
+    ROWS: LENGTH,
     SPLITS: OUTER,
     PARTS: OUTER,
     "B": OUTER,

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 import attnc
 from attnc.diagnostics import AttnError
+from attnc.ir.roles import PARTS, ROWS
 from attnc.runtime import parts
 
 from ..corpus import attentions, draw
@@ -142,8 +143,9 @@ SPLIT = (
 
 @pytest.mark.parametrize("name", [f"specs/{name}" for name in SPLIT])
 def test_workers_share_keys(name, monkeypatch):
-    """The same values with the keys in parts as with each row's keys in one, with what the backward keeps."""
-    sizes = {"B": 1, "H": 1, "G": 1, "M": 3, "N": 601}
+    """The same values with the keys in parts, and heads of a group together, as with each row's keys in one; and with
+    what the backward keeps."""
+    sizes = {"B": 1, "H": 4, "G": 2, "M": 3, "N": 601}
     attention = attentions()[name]
     given = draw(attention, sizes, torch.float64)
     learned = [x for x in given if x.is_floating_point()]
@@ -161,8 +163,28 @@ def test_workers_share_keys(name, monkeypatch):
     monkeypatch.setattr(parts, "cores", lambda: 64)
     monkeypatch.setattr(parts, "_LEAST_ON_CORES", 64)
     monkeypatch.setattr(parts, "_BLOCK", 32)
-    take = parts._parts
-    monkeypatch.setattr(parts, "_parts", lambda *args: asked.append(take(*args)) or asked[-1])
+    decide = parts._few
+    monkeypatch.setattr(parts, "_few", lambda *args: asked.append(decide(*args)) or asked[-1])
     shared = measured()
-    assert max(count for count, _ in asked) > 4
+    assert max(few.sizes[PARTS] for few in asked if few.is_few) >= 2
     torch.testing.assert_close(shared, plain, rtol=1e-9, atol=1e-11)
+
+
+def test_heads_of_a_group_go_over_keys_together(monkeypatch):
+    """However many cores there are: eight heads of one query, over keys that they share."""
+    monkeypatch.setattr(parts, "cores", lambda: 1)
+    attention = attnc.loads("attention a(offset: int = 0) mask j <= i + offset output out, lse = logsumexp[j](s)")
+    q, k, v = numbers(2, 8, 3, D, seed=1), numbers(2, 2, 5000, D, seed=2), numbers(2, 2, 5000, D, seed=3)
+    found = attention(q, k, v, offset=4000)
+    (prepared,) = (kernel for (request, _), kernel in _kernels(attention).items() if request.takes_parts)
+    assert ROWS in prepared.sizes
+    k, v = (x.repeat_interleave(4, 1) for x in (k, v))
+    s = (q @ k.mT / D**0.5).masked_fill(torch.arange(5000) > torch.arange(3)[:, None] + 4000, -torch.inf)
+    torch.testing.assert_close(found.out, s.softmax(-1) @ v)
+    torch.testing.assert_close(found.lse, s.logsumexp(-1))
+
+
+def _kernels(attention):
+    from attnc.runtime.autograd import caller_of
+
+    return caller_of(attention).kernels
