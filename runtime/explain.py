@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from attnc.ir.host import encode, evaluate, is_host
 from attnc.ir.node import walk
 from attnc.ir.text import expression
 from attnc.pipeline import Derivation
-from attnc.planning.plan import Pass, Plan
+from attnc.planning.plan import Pass, Plan, Repeat
 from attnc.planning.printer import note_of, print_plan
 
 from .dense import make_evaluator
@@ -84,6 +84,7 @@ class _Explanation:
         self.card = card
         self.tensors = tensors
         self.parameters = parameters
+        self.step: dict[str, int] = {}
         self.names = Names("double" if dtype == torch.float64 else "float", widths, {}, {})
 
     def lines(self) -> list[str]:
@@ -113,10 +114,13 @@ class _Explanation:
         program = self.derivation.statements(plan)
         runs = program.passes
         total = 0.0
-        for stage, run in zip(plan.passes, runs):
+        for (stage, around), run in zip(_with_repeats(plan), runs):
+            steps = self._length(around.axis) if around is not None else 1
+            if around is not None:  # which tiles exist is told for a step in the middle
+                self.step = {around.step.attribute: steps // 2}
             text, work = self._tiles(stage, run)
             lines += ["  " + line for line in text]
-            total += work
+            total += work * steps
         if runs:
             lines.append(f"  {total / 1e9:.3g} GFLOP of matrix products in {len(runs)} pass{'es' * (len(runs) > 1)}")
         lines += [f"  {note}" for note in dict.fromkeys(note_of(one, self.derivation.roles) for one in plan.later)]
@@ -193,7 +197,7 @@ class _Explanation:
             for first in range(0, loop_size, columns):
                 last = min(first + columns, loop_size) - 1
                 corners = {"#first_row": first_row, "#last_row": last_row, "#first": first, "#last": last}
-                known = {**self.known, **corners}
+                known = {**self.known, **self.step, **corners}
                 if not evaluate(may, known):
                     counts.empty += 1
                 elif evaluate(must, known) and last - first + 1 == columns:
@@ -211,9 +215,18 @@ class _Explanation:
             return None
         if any(_reads_other(node) for node in walk(stage.domain)):
             return None
-        evaluator = make_evaluator(self.card, self.tensors, self.parameters)
+        evaluator = make_evaluator(self.card, self.tensors, {**self.parameters, **self.step})
         value = evaluator(stage.domain).double()
         return float(value.mean())
+
+
+def _with_repeats(plan: Plan) -> Iterator[tuple[Pass, Repeat | None]]:
+    """The passes in order, each with what repeats it."""
+    for stage in plan.stages:
+        if isinstance(stage, Repeat):
+            yield from ((inner, stage) for inner in stage.stages if isinstance(inner, Pass))
+        elif isinstance(stage, Pass):
+            yield stage, None
 
 
 def _reads_other(node: Node) -> bool:

@@ -29,6 +29,18 @@ def test_sizes_parameters_and_dtype(attnc):
     assert "11.73 % of pairs exist" in found.stdout
 
 
+@pytest.mark.parametrize("name", ["sinkhorn", "running_mean", "delta_rule", "received_again"])
+def test_steps(attnc, name):
+    """Work counts for every step; what an adjoint state needs is told of, too."""
+    spec = EXAMPLES.parent / "tests" / "specs" / f"{name}.attn"
+    found = attnc("explain", spec, "--shape", "N=96")
+    assert found.exit_code == 0 and found.stdout.count("for each ") >= 2
+    if name == "sinkhorn":
+        work = [attnc("explain", spec, "--set", f"rounds={rounds}").stdout for rounds in (3, 6)]
+        few, many = (float(text.split(" GFLOP")[0].rsplit(" ", 1)[1]) for text in work)
+        assert 1.4 < many / few < 2
+
+
 def test_why_there_are_several_passes(attnc, tmp_path):
     def reasons(normalize):
         path = tmp_path / "spec.attn"

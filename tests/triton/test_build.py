@@ -138,6 +138,26 @@ def test_an_unknown_target(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_steps_are_built(tmp_path):
+    """A kernel for each stage of a step, and how often they are launched."""
+    from attnc.ir.evaluation import in_order
+
+    spec, folder = Path(__file__).parents[1] / "specs" / "sinkhorn.attn", tmp_path / "sinkhorn_kernels"
+    status, output = run("compiler", attnc, "build", spec, "--target", "sm_90", "-o", folder)
+    assert status == 0, output
+    assert all(row["spilled"] == 0 and not row["faults"] for row in json.loads((folder / "report.json").read_text()))
+    made = json.loads((folder / "launches.json").read_text())
+    for direction, is_reverse in (("forward", False), ("backward", True)):
+        (repeat,) = made[direction]["repeats"]
+        count = len(made["split"][direction])
+        order = list(in_order(count, [repeat], {"rounds": 4}))
+        inner = [(number, step) for _, number, one, step in order if one is not None]
+        steps = [step for number, step in inner if number == repeat["first"]]
+        assert steps == ([3, 2, 1, 0] if is_reverse else [0, 1, 2, 3]) and repeat["is_reverse"] == is_reverse
+        assert len(order) == count + 3 * (repeat["last"] - repeat["first"])
+        assert [n for _, n, one, _ in order if one is None] == [*range(repeat["first"]), *range(repeat["last"], count)]
+
+
 def test_a_search_is_built(tmp_path):
     """Loops whose sums are read after them, in one precision of integers throughout."""
     spec = Path(__file__).parents[1] / "specs" / "topk.attn"
