@@ -16,6 +16,16 @@ let       u[t, i] = -logsumexp[j](s + w[t - 1, j])
 let       w[t, j] = -logsumexp[i](s + u[t, i])
 normalize p = exp(s + u[rounds - 1, i] + w[rounds - 1, j])
 """
+DUSTBIN = """
+attention transport(rounds: int = 5)
+input     alpha: float
+axis      t: rounds
+let       u[t, i] = -logaddexp(logsumexp[j](s + w[t - 1, j]), alpha + wb[t - 1])
+let       ub[t] = log(N) - logaddexp(logsumexp[j](alpha + w[t - 1, j]), alpha + wb[t - 1])
+let       w[t, j] = -logaddexp(logsumexp[i](s + u[t, i]), alpha + ub[t])
+let       wb[t] = log(M) - logaddexp(logsumexp[i](alpha + u[t, i]), alpha + ub[t])
+normalize p = exp(s + u[rounds - 1, i] + w[rounds - 1, j])
+"""
 MEANS = """
 attention means
 input     decay[H]
@@ -80,6 +90,19 @@ def sinkhorn(q, k, v, there, rounds=3):
     return (s + u + w).exp() @ v
 
 
+def transport(q, k, v, alpha):
+    """With a row and a column more, which take what is left (SuperGlue)."""
+    s = torch.cat([scores(q, k), alpha.expand(B, H, N, 1)], -1)
+    s = torch.cat([s, alpha.expand(B, H, 1, N + 1)], -2)
+    mass = torch.zeros(N + 1, dtype=q.dtype)
+    mass[-1] = torch.tensor(float(N), dtype=q.dtype).log()
+    w = torch.zeros(B, H, N + 1, dtype=q.dtype)
+    for _ in range(5):
+        u = mass - torch.logsumexp(s + w[..., None, :], -1)
+        w = mass - torch.logsumexp(s + u[..., None], -2)
+    return (s + u[..., None] + w[..., None, :]).exp()[..., :-1, :-1] @ v
+
+
 def means(q, k, v, decay):
     slow, fast = [torch.zeros(B, H, dtype=q.dtype)], [torch.zeros(B, H, dtype=q.dtype)]
     for norm in q.norm(dim=-1).unbind(-1):
@@ -126,6 +149,7 @@ def pairs(q, k, v):
 THERE = (numbers(N, N, seed=5) > -0.7) | torch.eye(N, dtype=torch.bool)
 CASES = {
     "sinkhorn": (SINKHORN, sinkhorn, lambda: [*qkv(), THERE]),
+    "dustbin": (DUSTBIN, transport, lambda: [*qkv(), torch.tensor(0.3, dtype=torch.float64)]),
     "means": (MEANS, means, lambda: [*qkv(), numbers(H).tanh()]),
     "backwards": (BACKWARDS, backwards, qkv),
     "delta": (DELTA, delta, lambda: [*qkv(), numbers(B, H, N).sigmoid()]),
