@@ -35,7 +35,8 @@ class Gpu:
         self.target = triton.runtime.driver.active.get_current_target()
         self.architecture = _architecture(self.target)
         self.splits_widths = self.architecture.splits_widths
-        self.units = torch.cuda.get_device_properties(device).multi_processor_count
+        known = torch.cuda.is_available()  # not where another driver stands for a GPU
+        self.units = torch.cuda.get_device_properties(device).multi_processor_count if known else 1
         self.choices: dict[tuple[str, str, str, bool], Choice] = {}
         self.built: dict[tuple[Any, ...], Built] = {}
 
