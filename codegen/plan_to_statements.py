@@ -93,7 +93,7 @@ def nodes_of(stage: Pack | RunPass | RunNest) -> list[Node]:
     if isinstance(stage, Pack):
         return [one.node for one in stage.packed]
     solve = stage.solve
-    out = [solve.low, solve.high, solve.value, solve.slope] if solve is not None else []
+    out = [solve.low, solve.high, solve.value, solve.slope, solve.size] if solve is not None else []
     out += [store.node for store in stage.epilogue] + [p.local.node for p in (*stage.prepares, *stage.inner_prepares)]
     classes = stage.tiles.classes
     out += [classes.may, classes.must, classes.low, classes.high]

@@ -54,6 +54,13 @@ def _key_axis(node: Node, roles: Roles) -> Axis | None:
     return summed[0]
 
 
+def outside_of_roots(roots: Sequence[Node], pieces: Sequence[Piece]) -> list[Piece]:
+    """Those that no root or recurrence reads: what repeats its passes has its own order of them."""
+    nodes = reachable(list(roots))
+    inside = set(reachable([arg for node in nodes if node.kind in ("recur", "root") for arg in node.args]))
+    return [piece for piece in pieces if piece.node not in inside]
+
+
 def rescaled(graph: Graph, piece: Piece, own: Node, before: Mapping[Node, Node], after: Mapping[Node, Node]) -> Node:
     """A part's statistic, as it would be with the statistics of the whole (`after`) for those of the part (`before`).
     A sum that is 0 stays 0."""
@@ -74,7 +81,7 @@ def in_parts(graph: Graph, roots: Sequence[Node], roles: Roles) -> list[Node]:
     start = graph.mul(graph.index(part), graph.size(PART))
     own: dict[Node, Node] = {}
     merged: dict[Node, Node] = {}
-    for piece in find_pieces(graph, roots, roles):
+    for piece in outside_of_roots(roots, find_pieces(graph, roots, roles)):
         node, position = piece.node, graph.index(piece.axis)
         here = (
             graph.compare(">=", position, start),
@@ -86,4 +93,4 @@ def in_parts(graph: Graph, roots: Sequence[Node], roles: Roles) -> list[Node]:
     return Rewriter(graph, replaced=merged).all(list(roots))
 
 
-__all__ = ["Piece", "find_pieces", "in_parts", "rescaled"]
+__all__ = ["Piece", "find_pieces", "in_parts", "outside_of_roots", "rescaled"]

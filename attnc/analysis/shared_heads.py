@@ -12,7 +12,7 @@ from ..ir import Axis, Graph, Node
 from ..ir.node import INT, reachable
 from ..ir.rewrite import Rewriter, substitute
 from ..ir.roles import LENGTH, ROWS, Roles
-from .parts import Piece, find_pieces
+from .parts import Piece, find_pieces, outside_of_roots
 
 
 def heads_as_rows(graph: Graph, roots: Sequence[Node], roles: Roles) -> list[Node]:
@@ -20,7 +20,7 @@ def heads_as_rows(graph: Graph, roots: Sequence[Node], roles: Roles) -> list[Nod
     found: dict[Node, Node] = {}
     own: dict[Node, Node] = {}
     made: dict[tuple[Axis, Axis], _Rows] = {}
-    for piece in find_pieces(graph, roots, roles):
+    for piece in outside_of_roots(roots, find_pieces(graph, roots, roles)):
         ends = _ends(graph, piece, roles)
         if ends is None:
             continue

@@ -93,7 +93,8 @@ class Sequential:
 @dataclass(frozen=True)
 class Solve:
     """What a pass is repeated for: `unknown` (a read of its own temporary) goes from `low` to `high` until `value` is
-    0, by Newton's steps with `slope` where they stay within what is left of the bounds, else by halves.
+    0, by Newton's steps with `slope` where they stay within what is left of the bounds, else by halves. `size` is how
+    large the numbers are that `value` adds up: where they cancel to the last digit it is as good as 0.
 
     A search halves the numbers in order, for the first at which the condition `value` holds. `asked` are
     sums of the pass that are wanted for the last value alone.
@@ -104,6 +105,7 @@ class Solve:
     high: Node
     value: Node
     slope: Node
+    size: Node
     rises: bool
     is_search: bool = False
     asked: tuple[Node, ...] = ()

@@ -12,7 +12,7 @@ from ..analysis.groups import group_of
 from ..analysis.ranges import range_of
 from ..ir import Axis, Graph, Node, Tensor
 from ..ir.logic import conjuncts
-from ..ir.node import INT, walk
+from ..ir.node import FLOAT, INT, walk
 from ..ir.rewrite import Rewriter, substitute
 from ..ir.roles import LENGTH, OUTER, Roles
 from .contexts import push_conditions
@@ -149,7 +149,7 @@ class _Planner:
         )
         rises = range_of(root.args[1])[0] >= 0
         last = tuple(final[now] for now in asked.values())
-        solve = Solve(unknown, low, high, value, rate, rises, root.is_least, last)
+        solve = Solve(unknown, low, high, value, rate, size_of(graph, value), rises, root.is_least, last)
         epilogue = [Store(tensor, axes, unknown)]
         for other, now in asked.items():
             place, along = self._temporary(other)
@@ -346,6 +346,15 @@ class _Planner:
         adds = target.tensor.name in self.written
         self.written.add(target.tensor.name)
         return Store(target.tensor, target.axes, node, adds)
+
+
+def size_of(graph: Graph, value: Node) -> Node:
+    """The sum of what a sum adds up, without signs; 0 for anything else."""
+    if not value.is_sum or value.type != FLOAT:
+        return graph.const(0.0)
+    coefficients, constant = value.attribute
+    parts = [(abs(c), graph.map("abs", (term,), FLOAT)) for c, term in zip(coefficients, value.args)]
+    return graph.add(graph.combine(parts), graph.const(abs(constant)))
 
 
 __all__ = ["FREE", "LOOP", "SCATTER", "TILE", "Target", "make_plan"]

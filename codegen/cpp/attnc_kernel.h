@@ -106,11 +106,12 @@ static void gemm_columns(int64_t m, int64_t begin, int64_t end, int64_t k, const
 // ---- roots
 
 // One step towards the zero of a rising f within [below, above], known to be f at t: Newton's where that stays inside
-// what is left, else half of it (and every fourth time, for what Newton is slow on). False once t cannot get better.
+// what is left, else half of it (and every fourth time, for what Newton is slow on). False once t cannot get better:
+// numbers of this size cancel in f to their last digit.
 template <class T> static inline T magnitude(T x) { return x < 0 ? -x : x; }
-template <class T> static bool solve_step(T f, T slope, int step, T &t, T &below, T &above) {
+template <class T> static bool solve_step(T f, T slope, T size, int step, T &t, T &below, T &above) {
   const T finest = sizeof(T) == 8 ? T(4.5e-16) : T(2.4e-7);
-  if (f != f || f == 0 || (f > 0 && step == 0)) return false;
+  if (f != f || magnitude(f) <= size * finest / 4 || (f > 0 && step == 0)) return false;
   if (f > 0) above = t; else below = t;
   T next = t - f / slope;
   const bool inside = next > below && next < above;

@@ -255,11 +255,10 @@ class PassWriter:
             self._sequential(0)
             em.line("bool moves = false;")
             with self.row_loop():
-                f, slope = em.value(solve.value).text, em.value(solve.slope).text
+                f, slope, size = (em.value(node).text for node in (solve.value, solve.slope, solve.size))
                 sign = "" if solve.rises else "-"
-                em.line(
-                    f"moves |= solve_step<T>({sign}({f}), {sign}({slope}), step, s.unknown[r], s.below[r], s.above[r]);"
-                )
+                now = f"{sign}({f}), {sign}({slope}), {size}, step"
+                em.line(f"moves |= solve_step<T>({now}, s.unknown[r], s.below[r], s.above[r]);")
             em.line("if (!moves) break;")
 
     def _search(self, solve: Solve) -> None:

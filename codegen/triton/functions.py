@@ -180,10 +180,11 @@ def smaller(a, b):
 
 
 @triton.jit
-def solve_step(f, slope, step, t, below, above):
+def solve_step(f, slope, size, step, t, below, above):
     """One step towards the zero of a rising f within [below, above], known to be f at t: Newton's where that stays
-    inside what is left, else half of it (and every fourth time, for what Newton is slow on); and whether t may move."""
-    open = (f == f) & (f != 0) & ((f < 0) | (step > 0)) & (step < 300)
+    inside what is left, else half of it (and every fourth time, for what Newton is slow on); and whether t may move:
+    not where numbers of this size cancel in f to their last digit."""
+    open = (f == f) & (tl.abs(f) > 6e-8 * size) & ((f < 0) | (step > 0)) & (step < 300)
     above = tl.where(open & (f > 0), t, above)
     below = tl.where(open & (f < 0), t, below)
     next = t - f / tl.where(slope == 0, 1.0, slope)

@@ -237,9 +237,9 @@ class PassWriter:
             self._start()
             self.tile.write()
             self.running_level = level
-            f, slope = (em.full(em.value(node), rows) for node in (solve.value, solve.slope))
+            f, slope, size = (em.full(em.value(node), rows) for node in (solve.value, solve.slope, solve.size))
             sign = "" if solve.rises else "-"
-            step = f"solve_step({sign}({f}), {sign}({slope}), step, unknown, below, above)"
+            step = f"solve_step({sign}({f}), {sign}({slope}), {size}, step, unknown, below, above)"
             if solve.is_search:
                 step = f"search_step({f}, below, above)"
             em.line(f"unknown, below, above, moving = {step}")

@@ -56,7 +56,8 @@ def wheel(sdist, tmp_path_factory):
     """Made of the sdist alone, as pip would."""
     folder = tmp_path_factory.mktemp("wheel")
     with tarfile.open(sdist) as archive:
-        archive.extractall(folder / "source", filter="data")
+        safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # from Python 3.11.4 on
+        archive.extractall(folder / "source", **safely)
     (source,) = (folder / "source").iterdir()
     run(sys.executable, "-c", HOOK.format(hook="build_wheel"), folder, folder=source)
     (found,) = folder.glob("*.whl")
