@@ -111,7 +111,7 @@ def partial_meaning(meaning: Meaning, forward: Roots, roles: Roles) -> Meaning:
     first, count = graph.param(FIRST, INT), graph.param(ALL, INT)
     nodes = [_moved(graph, meaning.name, piece.node, axes, first, count) for piece in state.pieces]
     used = {node.attribute for root in nodes for node in reachable([root]) if node.kind == "param"}
-    parameters = [ParameterDeclaration(name, INT, (), 0, NOWHERE) for name in (FIRST, ALL) if name in used]
+    parameters = [ParameterDeclaration(name, INT, (), None, NOWHERE) for name in (FIRST, ALL) if name in used]
     return replace(
         meaning,
         name=f"partial of {meaning.name}",

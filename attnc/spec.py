@@ -148,9 +148,7 @@ class Attention:
     def finish(self, state: Sequence[torch.Tensor], **kwargs: Any) -> Any:
         """The results, from the state of all keys, in the precision of sums; by keyword parameters and what else they
         read."""
-        made = self.part("finish")
-        names = [item.name for item in made.card().inputs][len(state) :]
-        return made(*state, *(kwargs.pop(name) for name in names if name in kwargs), **kwargs)
+        return self.part("finish")(*state, **kwargs)
 
     def part(self, kind: str) -> Derived:
         """One of "partial", "merge" and "finish" as an attention."""

@@ -40,7 +40,7 @@ class Evaluator:
 
     def __call__(self, root: Node) -> Array:
         if self.step is not None and root not in self.done:
-            for part in still([root], self.step.recurrence):
+            for part in still([root]):
                 if part not in self.done:
                     self.done[part] = one_step(self.step.outer(part), part, self.step)
         for node in self._pending(root):
@@ -266,6 +266,7 @@ def _root(ev: Evaluator, node: Node) -> Array:
     def at(t: Array, part: Node) -> Array:
         inner = Evaluator(ev.sizes, ev.parameters, {**ev.tensors, node.attribute.name: t}, ev.dtype, ev.device)
         inner.done = dict(still)
+        inner.step = ev.step
         return inner.aligned(part, node.axes).expand(shape)
 
     if node.is_least:

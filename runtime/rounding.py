@@ -40,7 +40,7 @@ class Spread:
     def __call__(self, root: Node) -> Array:
         """The standard deviation of a node's error, with the node's dimensions."""
         if self.outer is not None and self.values.step is not None and root not in self.done:
-            for part in still([root], self.values.step.recurrence):
+            for part in still([root]):
                 if part.type == FLOAT and part not in self.done:
                     self.done[part] = one_step(self.outer(part), part, self.values.step)
         nodes = reachable([root], self.done)

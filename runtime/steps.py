@@ -10,7 +10,7 @@ import torch
 
 from attnc.ir import Axis, Node
 from attnc.ir.axis import in_order
-from attnc.ir.node import Recurrence, reachable
+from attnc.ir.node import Recurrence, open_nodes, reachable
 
 from .pointwise import Array
 
@@ -92,15 +92,10 @@ def all_steps(ev: Evaluator, rows: Rows, axes: tuple[Axis, ...], along: Axis) ->
     return whole.permute([order.index(axis) for axis in axes])
 
 
-def still(values: Iterable[Node], recurrence: Recurrence) -> list[Node]:
+def still(values: Iterable[Node]) -> list[Node]:
     """The largest parts that are the same whatever the states are."""
-    moving: set[Node] = set()
     values = list(values)
-    for node in reachable(values):
-        is_state = node.kind == "read" and node.attribute in recurrence.states
-        binds = set(recurrence.states) & set(node.binds)
-        if is_state or (not binds and any(arg in moving for arg in node.args)):
-            moving.add(node)
+    moving = open_nodes(reachable(values))
     found = {arg for node in moving for arg in node.args} | set(values)
     return sorted(part for part in found if part not in moving)
 

@@ -65,10 +65,13 @@ def let_value(
     if scope.stack:
         scope.reads.append(LetRead(scope.stack[-1], name.id, _offsets(entry, entries), span))
     if entry.state == "running":
+        around = scope.stack[scope.stack.index(name.id) :]
+        if entry.indices is None and any(scope.lets[reader].indices for reader in around):
+            return _lower(scope, entry), entry  # a name for an expression: the circle goes through those with indices
         if entries is None or entry.indices is None:
-            raise _circle(scope, span, tuple(scope.stack[scope.stack.index(name.id) :])).error()
-        for reader in scope.stack[scope.stack.index(name.id) :]:
-            scope.lets[reader].is_circular = True
+            raise _circle(scope, span, tuple(around)).error()
+        for reader in around:
+            scope.lets[reader].is_circular = scope.lets[reader].indices is not None
         return None, entry
     if entry.state == "poisoned":
         raise Poisoned

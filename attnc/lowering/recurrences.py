@@ -44,7 +44,7 @@ def resolve_circles(scope: Scope) -> None:
     known: dict[str, Recurring] = {}
     for reads in circles(scope):
         names = {name for read in reads for name in (read.reader, read.target)}
-        states = [_state(scope, name) for name in scope.lets if name in names]
+        states = [_state(scope, name) for name, entry in scope.lets.items() if name in names and entry.indices]
         for state, node in zip(states, _recurrence(scope, states, *step_of(reads), known)):
             known[state.name] = Recurring(node, state.entry.indices or ())
     if not known:

@@ -82,6 +82,14 @@ def test_states_merge_in_any_order(name, cuts):
     torch.testing.assert_close(attention.merge(nothing, left), left, rtol=1e-12, atol=0)
 
 
+def test_positions_must_be_said():
+    """Where a spec reads positions of keys, nothing is assumed of them."""
+    attention = attnc.loads("attention a mask causal(i, j)")
+    with pytest.raises(AttnError, match="needs the parameter 'all_keys: int'") as caught:
+        attention.partial(*(TENSORS[name] for name in "qkv"), first_key=0)
+    assert caught.value.code == "missing-parameter"
+
+
 def test_gradients_go_through_states():
     attention = attnc.loads("attention a mask causal(i, j)")
     tensors = {name: x.clone().requires_grad_() for name, x in TENSORS.items()}

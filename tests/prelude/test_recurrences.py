@@ -225,6 +225,25 @@ def test_steps_of_a_constant_count():
     torch.testing.assert_close(attnc.loads(text)(q, k, v), (q @ k.mT * z[..., None]).softmax(-1) @ v)
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_a_name_within_a_circle(first):
+    """A let without indices stands for its expression, wherever it is written."""
+    helper = "let shifted = s + w[t - 1, j] "
+    rest = "let w[t, j] = -logsumexp[i](s + u[t, i]) normalize p = exp(s + u[2, i] + w[2, j])"
+    lets = "let u[t, i] = -logsumexp[j](shifted) "
+    text = helper + lets if first else lets + helper
+    attention = attnc.loads(f"attention a axis t: 3 {text}{rest}")
+    torch.testing.assert_close(attention(*qkv()), sinkhorn(*qkv(), torch.ones(N, N, dtype=torch.bool)))
+
+
+def test_a_root_in_each_step():
+    text = """attention a axis t: 2
+    let u[t, i] = sum[j](sparsemax[j](s + u[t - 1, i] * norm(k[j])) * norm(k[j])) normalize p = sigmoid(s + u[1, i])"""
+    attention, given = attnc.loads(text), [x.requires_grad_() for x in qkv()]
+    torch.testing.assert_close(attention(*given), attention.reference(*given))
+    assert torch.autograd.gradcheck(attention, given, fast_mode=True)
+
+
 def test_kept_and_read_in_linear_memory():
     """Neither direction stores a value for each pair."""
     attention = attnc.loads(SINKHORN.replace("input     there[M, N]: bool", "").replace("mask      there[i, j]", ""))
