@@ -221,6 +221,17 @@ class Program:
         return [stage for stage in self.stages if isinstance(stage, RunSteps)]
 
 
+def with_packs(stages: Sequence[StageStatement]) -> Iterator[tuple[RunPass | RunNest | RunSteps, list[Pack]]]:
+    """The stages that are run, each with what is packed for it before."""
+    packs: list[Pack] = []
+    for stage in stages:
+        if isinstance(stage, Pack):
+            packs.append(stage)
+        else:
+            yield stage, packs
+            packs = []
+
+
 def flat(stages: Sequence[StageStatement]) -> Iterator[Pack | RunPass | RunNest]:
     """The stages, with those that are repeated in their place."""
     for stage in stages:

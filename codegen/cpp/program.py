@@ -14,7 +14,7 @@ from attnc.ir.node import FLOAT, walk
 from attnc.ir.roles import PARTS
 
 from ..names import Layout, identifier
-from ..statements import Pack, Program, RunNest, RunPass, RunSteps, StageStatement, flat
+from ..statements import Pack, Program, RunNest, RunPass, RunSteps, StageStatement, flat, with_packs
 from .blocks import Blocks, choose_blocks
 from .emitter import Emitter
 from .names import Names, size_name, step_name
@@ -126,17 +126,12 @@ class _ProgramWriter:
     # --- stages ------------------------------------------------------------------------------------------------
 
     def _stages(self, stages: Sequence[StageStatement]) -> None:
-        pending: list[Pack] = []
-        for stage in stages:
-            if isinstance(stage, Pack):
-                pending.append(stage)
-                continue
+        for stage, packs in with_packs(stages):
             if isinstance(stage, RunSteps):
                 self._steps(stage)
                 continue
             if isinstance(stage, RunPass):
-                self._pass(stage, self.number, pending)
-                pending = []
+                self._pass(stage, self.number, packs)
             else:
                 self._nest(stage, self.number)
             self.number += 1

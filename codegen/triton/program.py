@@ -20,7 +20,7 @@ from attnc.ir.roles import Roles
 from attnc.planning.plan import Store
 
 from ..names import Layout
-from ..statements import Pack, Packed, Program, RunPass, RunSteps, StageStatement
+from ..statements import Pack, Packed, Program, RunPass, RunSteps, StageStatement, with_packs
 from .emitter import Emitter
 from .names import Argument, make_names
 from .nests import NestWriter
@@ -152,17 +152,12 @@ class _ModuleWriter:
     # --- stages ------------------------------------------------------------------------------------------------
 
     def _stages(self, stages: Sequence[StageStatement]) -> None:
-        pending: list[Pack] = []
-        for stage in stages:
-            if isinstance(stage, Pack):
-                pending.append(stage)
-                continue
+        for stage, packs in with_packs(stages):
             if isinstance(stage, RunSteps):
                 self._steps(stage)
                 continue
             if isinstance(stage, RunPass):
-                self._pass(stage, self.number, pending)
-                pending = []
+                self._pass(stage, self.number, packs)
             else:
                 for place, store in enumerate(stage.stores):
                     self._nest(store, f"nest{self.number}_{place}")
