@@ -26,6 +26,7 @@ from .analysis.shared_heads import heads_as_rows
 from .analysis.shifts import prove_shifts
 from .analysis.splits import split_sums
 from .analysis.support import NotLowered, first_not_monotone, first_unsupported
+from .analysis.twins import join_twins
 from .derivatives.roots import find_slopes
 from .derivatives.vjp import Seed, vjp
 from .derived import gradient_meaning, tangent_meaning
@@ -117,7 +118,7 @@ class Derivation:
         cotangents = {result.name: self.cotangent(result) for result in self.float_results}
         seeds = [Seed(forward[name][0], forward[name][1], tensor) for name, tensor in cotangents.items()]
         tensors = [declared.tensor for declared in self.meaning.inputs if declared.name in wanted]
-        found = vjp(graph, seeds, tensors, self.roles)
+        found = join_twins(graph, vjp(graph, seeds, tensors, self.roles), self.roles)
         parts = [(tensor, part) for tensor in tensors for part in found[tensor]]
         nodes = [lift_groups(graph, find_groups(graph, part.node, self.roles)) for _, part in parts]
         saves = choose_saves(graph, nodes, forward, frozenset(cotangents.values()), self.roles)

@@ -33,6 +33,7 @@ from .statements import (
     VECTOR,
     Accumulate,
     AccumulateColumns,
+    Carry,
     Collect,
     Contract,
     Fill,
@@ -104,6 +105,8 @@ def nodes_of(stage: Pack | RunPass | RunNest) -> list[Node]:
             out += [c.domain for c in statement.collects] + [f.domain for f in statement.fills if f.domain is not None]
             out += [position for c in statement.collects for _, position in c.positions]
             out += [store.node for store in statement.stores]
+        if isinstance(statement, Carry):
+            out += statement.tile.node.args
         if isinstance(statement, Follow):
             out += [node for r in statement.rescales for node in (r.anchor, r.by)]
     return out
@@ -156,7 +159,7 @@ class _PassStatements:
             tuple(self.anchors),
             made.sequential,
             inner,
-            Tiles(made.loop, made.classes, tuple(body)),
+            Tiles(made.loop, made.classes, tuple(body), made.is_reverse),
             made.epilogue,
             (*self.tiles.values(), *self.filled.values(), *self.kept),
             self._zeroed(),
@@ -264,6 +267,8 @@ class _PassStatements:
             contracted = self._contract(node) if in_tiles else None
             if contracted is not None:
                 out.append(contracted)
+            elif node.kind == "scan":
+                out += self._carry(node)
             elif self._is_row_value(node, in_tiles):
                 self._row_local(node, tuple(a for a in in_order(node.axes) if self._is_width(a)))
             elif in_tiles and self._is_column_value(node):
@@ -316,6 +321,14 @@ class _PassStatements:
         tile = Local(f"scores{len(self.tiles)}", node, True, True)
         self.tiles[node] = tile
         return Contract(tile, self._row_local(left, (width,)), self._pack(right, PANEL, width))
+
+    def _carry(self, node: Node) -> list[TileStatement]:
+        """What a scan reads comes before it."""
+        before = [statement for arg in node.args for statement in self._operands(arg, frozenset())]
+        number = sum(tile.node.kind == "scan" for tile in self.tiles.values())
+        tile = Local(f"scan{number}", node, True, True)
+        self.tiles[node] = tile
+        return [*before, Carry(tile, f"carried{number}")]
 
     def _row_local(self, node: Node, widths: tuple[Axis, ...]) -> Local:
         if node not in self.row_locals:

@@ -10,6 +10,7 @@ from attnc.ir.text import expression
 from .statements import (
     Accumulate,
     AccumulateColumns,
+    Carry,
     Contract,
     Follow,
     Local,
@@ -80,7 +81,9 @@ def _pass(stage: RunPass) -> list[str]:
     for prepare in stage.inner_prepares:
         lines.append(f"{indent}prepare {_local(prepare.local)} = {expression(prepare.local.node, names)}")
     classes = stage.tiles.classes
-    lines.append(f"{indent}for tiles of {stage.loop.name} from {expression(classes.low)} to {expression(classes.high)}")
+    order = ", last to first," if stage.tiles.is_reverse else ""
+    tiles = f"{stage.loop.name}{order} from {expression(classes.low)} to {expression(classes.high)}"
+    lines.append(f"{indent}for tiles of {tiles}")
     lines.append(f"{indent}  skip unless {expression(classes.may)}; full if {expression(classes.must)}")
     for statement in stage.tiles.body:
         lines += [indent + "  " + text for text in _tile(statement, names)]
@@ -95,7 +98,7 @@ def _pass(stage: RunPass) -> list[str]:
 def _names(stage: RunPass) -> dict[Node, str]:
     names = {local.node: local.name for local in stage.accumulators}
     names |= {p.local.node: p.local.name for p in (*stage.prepares, *stage.inner_prepares)}
-    names |= {local.node: local.name for local in stage.tile_locals if local.name.startswith("scores")}
+    names |= {local.node: local.name for local in stage.tile_locals if local.name.startswith(("scores", "scan"))}
     return names
 
 
@@ -108,6 +111,10 @@ def _local(local: Local) -> str:
 def _tile(statement: TileStatement, names: dict[Node, str]) -> list[str]:
     if isinstance(statement, Contract):
         return [f"{statement.tile.name} = {statement.left.name} · {statement.right.name}"]
+    if isinstance(statement, Carry):
+        node = statement.tile.node
+        rest = {other: name for other, name in names.items() if other is not node}
+        return [f"{statement.tile.name} = {expression(node, rest)}, carried in {statement.state}"]
     if isinstance(statement, Follow):
         scaled = ", ".join(local.name for local in statement.scaled)
         anchors = ", ".join(expression(r.anchor, names, 60) for r in statement.rescales)

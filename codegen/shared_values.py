@@ -45,7 +45,7 @@ def _pairwise_parts(root: Node, made: Pass, running: set[Node]) -> set[Node]:
 
 def is_dear(node: Node) -> bool:
     """Whether a value costs more than reading it back: functions, divisions, reads at computed positions."""
-    return any(_is_dear_part(part) for part in _parts(node, set()) if part.kind != "reduce")
+    return any(_is_dear_part(part) for part in _parts(node, set()) if part.kind not in ("reduce", "scan"))
 
 
 def _parts(root: Node, known: set[Node]) -> set[Node]:
@@ -56,7 +56,7 @@ def _parts(root: Node, known: set[Node]) -> set[Node]:
         node = stack.pop()
         if node not in found and node not in known:
             found.add(node)
-            stack.extend(node.args if node.kind != "reduce" else ())
+            stack.extend(node.args if node.kind not in ("reduce", "scan") else ())
     return found
 
 

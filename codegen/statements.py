@@ -71,6 +71,14 @@ class Contract:
 
 
 @dataclass(frozen=True)
+class Carry:
+    """tile[row, loop] = a scan (its node says of what) over all columns so far; `state` goes on with the next tile."""
+
+    tile: Local
+    state: str
+
+
+@dataclass(frozen=True)
 class Follow:
     """Moves accumulators to where their anchors are now: `scaled` are multiplied by the same factors row by row."""
 
@@ -134,16 +142,22 @@ class AccumulateColumns:
     right: Local
 
 
-TileStatement = Contract | Follow | Sweep | Accumulate | AccumulateColumns
+TileStatement = Contract | Carry | Follow | Sweep | Accumulate | AccumulateColumns
 
 
 @dataclass(frozen=True)
 class Tiles:
-    """Goes through the blocks of the looped axis that the classes leave; full ones run without masks."""
+    """Goes through the blocks of the looped axis that the classes leave (`is_reverse`: the last one first); full ones
+    run without masks."""
 
     loop: Axis
     classes: TileClasses
     body: tuple[TileStatement, ...]
+    is_reverse: bool = False
+
+    @property
+    def scans(self) -> list[Carry]:
+        return [statement for statement in self.body if isinstance(statement, Carry)]
 
 
 def collecting(tiles: Tiles, wanted: Callable[[Node], bool]) -> Tiles:

@@ -17,6 +17,7 @@ from ..ir.node import FLOAT, open_nodes, reachable, walk
 from ..ir.recurrences import with_states
 from ..ir.rewrite import Rewriter
 from ..ir.roles import Roles
+from ..ir.scans import is_scan_of_pairs
 from .weights import ADD, MUL, STILL, Weights, shift
 
 
@@ -193,6 +194,8 @@ class _Chooser:
         if node.kind not in ("root", "recur") and (
             node.kind != "reduce" or all(self.roles.of(axis) == "width" for axis in node.attribute)
         ):
+            return False
+        if node.kind == "reduce" and is_scan_of_pairs(node, self.roles):
             return False
         reads = [part for part in walk(node) if part.kind == "read"]
         return not any(part.attribute in self.cotangents or part.attribute.origin == "saved" for part in reads)

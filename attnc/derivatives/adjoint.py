@@ -13,6 +13,7 @@ from ..ir import Axis, Graph, Node
 from ..ir.logic import conjuncts
 from ..ir.merging import merge_sums
 from ..ir.node import walk
+from ..ir.scans import is_ordered
 
 
 @dataclass
@@ -74,5 +75,5 @@ def _join(graph: Graph, total: Node, forward: frozenset[Node]) -> Node:
 
 
 def _is_long(node: Node, forward: frozenset[Node]) -> bool:
-    is_sum = node.kind == "reduce" and node.op == "sum" and node not in forward
+    is_sum = node.kind == "reduce" and node.op == "sum" and node not in forward and not is_ordered(node)
     return is_sum and not any(axis.is_vector for axis in node.attribute)

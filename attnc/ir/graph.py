@@ -168,6 +168,11 @@ class Graph(Algebra, Logic, Summation):
         type = INT if op == "argmax" else body.type
         return self._intern("reduce", op, (body, domain), axes, free, type)
 
+    def scan(self, op: str, axis: Axis, body: Node, domain: Node, is_reverse: bool, is_exclusive: bool) -> Node:
+        """A reduction carried along an axis (see scans.py): for plans, which say in which order tiles come."""
+        free = body.axes | domain.axes | {axis}
+        return self._intern("scan", op, (body, domain), (axis, is_reverse, is_exclusive), free, body.type)
+
     def opaque(
         self, op: str, args: tuple[Node, ...], axes: frozenset[Axis], type: str, label: str, key: Any = None
     ) -> Node:

@@ -16,6 +16,7 @@ root     f, slope, low, high       tensor               t where f is 0, from low
                                                         `op` least: the first t at which the condition f holds
 recur    one value per state       (recurrence, place) the state of this place, over all steps; values read the states
                                                         at other steps
+scan     body, domain              (axis, reverse, exclusive) `op` of body over the indices up to this one, in plans
 opaque   operands                  (axes, label)        a construct of the language that no pass lowers yet
 """
 
@@ -136,8 +137,8 @@ class Node:
 
     @property
     def domain(self) -> Node:
-        """The condition of a reduction; of a guard, its condition."""
-        return self.args[1] if self.kind == "reduce" else self.args[0]
+        """The condition of a reduction or a scan; of a guard, its condition."""
+        return self.args[1] if self.kind in ("reduce", "scan") else self.args[0]
 
 
 def reachable(roots: list[Node], without: Container[Node] = ()) -> list[Node]:

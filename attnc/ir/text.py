@@ -59,6 +59,12 @@ class _Text:
             axes = ", ".join(axis.name for axis in node.attribute)
             condition = "" if node.domain.is_const(True) else f": {self.of(node.domain, 0)}"
             return f"{node.op}[{axes}{condition}]({self.of(node.body, 0)})", _ATOM
+        if kind == "scan":
+            axis, is_reverse, is_exclusive = node.attribute
+            name = {"sum": "cumsum", "max": "cummax", "min": "cummin"}[node.op]
+            flags = (", reverse" if is_reverse else "") + (", exclusive" if is_exclusive else "")
+            condition = "" if node.domain.is_const(True) else f": {self.of(node.domain, 0)}"
+            return f"{name}[{axis.name}{flags}{condition}]({self.of(node.body, 0)})", _ATOM
         if kind == "root":
             f, _, low, high = (self.of(arg, 0) for arg in node.args)
             name = node.attribute.label

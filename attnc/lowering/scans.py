@@ -1,7 +1,7 @@
 """`cumsum`, `cummax` and `cumprod`: a reduction over another index of the axis, up to an entry.
 
-That is how keys, queries and features are scanned, in linear memory. A scan of pairs would take the square of its keys
-for every query: it needs a state that is carried along a pass, which no stage makes yet.
+That is how keys, queries and features are scanned, in linear memory. Scans of pairs are told by their form (see
+ir/scans.py) and carried along a pass.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from attnc.grammar import tree
 
 from ..ir import Axis, Node
 from ..ir.node import BOOL
+from ..ir.rewrite import substitute
 from ..ir.roles import LENGTH, WIDTH, find_roles
 from .environment import Environment
 from .mistakes import WrongBracketCount
@@ -44,7 +45,7 @@ def scan(expr: tree.Call, env: Environment) -> Value:
 
 
 def _kind(axis: Axis, name: str) -> str:
-    return "over a joined axis" if axis.parts else "along a length" if name == "cumprod" else "of pairs"
+    return "over a joined axis" if axis.parts else "along a length" if name == "cumprod" else "along three lengths"
 
 
 def _is_summed(env: Environment, axis: Axis, body: Node, domain: Node, name: str) -> bool:
@@ -53,7 +54,7 @@ def _is_summed(env: Environment, axis: Axis, body: Node, domain: Node, name: str
         return False
     if roles.of(axis) == WIDTH:
         return True
-    return name != "cumprod" and len(roles.axes(body.axes | domain.axes | {axis}, LENGTH)) == 1
+    return name != "cumprod" and len(roles.axes(body.axes | domain.axes | {axis}, LENGTH)) <= 2
 
 
 def _up_to(env: Environment, op: str, axis: Axis, body: Node, domain: Node, flags: set[str]) -> Node:
@@ -64,8 +65,16 @@ def _up_to(env: Environment, op: str, axis: Axis, body: Node, domain: Node, flag
     there, here = graph.index(twin), graph.index(axis)
     first, last = (here, there) if "reverse" in flags else (there, here)
     order = graph.compare("<" if "exclusive" in flags else "<=", first, last)
-    inner, where = (read_moved(env, node, moves) for node in (body, domain))
+    inner, where = (_moved(env, node, moves) for node in (body, domain))
     return graph.reduce(op, (twin,), inner, graph.all(where, order))
+
+
+def _moved(env: Environment, node: Node, moves: dict[Axis, Node]) -> Node:
+    """A value at the other index: of pairs always computed there, so that the scan's form shows."""
+    roles = find_roles(declared.tensor.sizes for declared in env.scope.inputs.values())
+    if len(roles.axes(node.axes, LENGTH)) > 1:
+        return substitute(env.scope.graph, node, moves)
+    return read_moved(env, node, moves)
 
 
 __all__ = ["FLAGS", "SCANS", "scan"]

@@ -13,6 +13,7 @@ from ..ir.logic import conjuncts
 from ..ir.node import FLOAT, reachable, walk
 from ..ir.rewrite import Rewriter
 from ..ir.roles import LENGTH, WIDTH, Roles
+from ..ir.scans import is_scan_of_pairs
 from .statistics import is_statistic, scattered_axes
 
 Conditions = frozenset[Node]
@@ -23,7 +24,7 @@ def push_conditions(graph: Graph, roots: Sequence[Node], roles: Roles) -> list[N
     contexts = _contexts(roots)
     replaced: dict[Node, Node] = {}
     for node in reachable(list(roots)):
-        if node.kind == "reduce" and is_statistic(node, roles):
+        if node.kind == "reduce" and is_statistic(node, roles) and not is_scan_of_pairs(node, roles):
             kept = node.axes - scattered_axes(node, roles)
             useful = sorted(c for c in contexts[node] if c.axes and c.axes <= kept and _is_told_by_tiles(c, roles))
             if useful:

@@ -14,6 +14,7 @@ from ..ir.logic import conjuncts
 from ..ir.node import walk
 from ..ir.rewrite import Rewriter
 from ..ir.roles import LENGTH, OUTER, SPLITS, WIDTH, Roles
+from .carried import scans_below
 from .levels import Group
 from .plan import FREE, LOOP, ROW, TILE, Accumulator, Pass, Rescale, Sequential, Store
 from .statistics import position_of, scattered
@@ -115,7 +116,9 @@ class PassBuilder:
         if owns_rows and self.row is not None:
             self.split = self.graph.axis("worker", self.graph.size(SPLITS))
         tile_stores = tuple(Store(target.tensor, target.axes, self.settle_groups(node)) for target, node in stored)
+        scans = self._scans(accumulators, tile_stores)
         domains = [a.domain for a in accumulators] + [self.graph.true for _ in tile_stores]
+        domains += [scan.domain for scan in scans]
         assert domains, "sums over several lengths at once that no pass holds"
         return Pass(
             self.row,
@@ -129,7 +132,15 @@ class PassBuilder:
             self.graph.any(*domains),
             self._classes(domains),
             (),
+            is_reverse=any(scan.attribute[1] for scan in scans),
         )
+
+    def _scans(self, accumulators: list[Accumulator], stores: tuple[Store, ...]) -> list[Node]:
+        """Those that the pass carries."""
+        values = [term.tile for accumulator in accumulators for term in accumulator.terms]
+        values += [accumulator.domain for accumulator in accumulators] + [store.node for store in stores]
+        values += [position for accumulator in accumulators for _, position in accumulator.scattered]
+        return sorted({scan for value in values for scan in scans_below(value, self.roles)})
 
     def _accumulators(self) -> list[Accumulator]:
         out: list[Accumulator] = []

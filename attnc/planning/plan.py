@@ -117,7 +117,8 @@ class Pass:
 
     `grid` axes run in parallel, and so do blocks of rows unless `owns_rows`: then a worker goes through many blocks of
     rows, which lets it accumulate in both orientations. `split` is how many workers share the rows of one grid index,
-    each with a place of its own for what it adds; chosen at the call, from the sizes and the machine alone.
+    each with a place of its own for what it adds; chosen at the call, from the sizes and the machine alone. Scans are
+    carried from tile to tile, from the first or (`is_reverse`) from the last one.
     """
 
     row: Axis | None
@@ -132,6 +133,7 @@ class Pass:
     classes: TileClasses
     epilogue: tuple[Store, ...]
     solve: Solve | None = None
+    is_reverse: bool = False
 
 
 @dataclass(frozen=True)

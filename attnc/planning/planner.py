@@ -15,6 +15,7 @@ from ..ir.logic import conjuncts
 from ..ir.node import FLOAT, INT, walk
 from ..ir.rewrite import Rewriter, substitute
 from ..ir.roles import LENGTH, OUTER, Roles
+from .carried import carry_scans, scans_below
 from .contexts import push_conditions
 from .levels import Group, Schedule, schedule
 from .passes import PassBuilder
@@ -36,7 +37,7 @@ from .plan import (
     Stage,
     Store,
 )
-from .statistics import Shape, direct_statistics, separate_widths, statistics_of
+from .statistics import Shape, direct_statistics, separate_widths, shape_of_scans, statistics_of
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ def make_plan(
     """A plan for the targets. `both` allows passes that own their rows; `direct` names the tensors whose dtype is the
     compute type, which statistics may be accumulated in."""
     nodes = push_conditions(graph, [separate_widths(graph, t.node, roles) for t in targets], roles)
+    nodes = carry_scans(graph, nodes, roles)
     targets = [replace(target, node=node) for target, node in zip(targets, nodes)]
     return _Planner(graph, targets, roles, both, direct).run()
 
@@ -90,6 +92,9 @@ class _Planner:
         return len(lengths) >= 2 and target.node not in statistics_of([target.node], self.roles)
 
     def _tile_shape(self, node: Node) -> Shape:
+        scans = scans_below(node, self.roles)
+        if scans:
+            return shape_of_scans(scans, node.axes, (), self.roles)
         lengths = self.roles.axes(node.axes, LENGTH)
         outer = frozenset(self.roles.axes(node.axes, OUTER))
         return Shape(lengths[0], lengths[1], outer | frozenset(lengths[2:]))

@@ -74,6 +74,8 @@ def _pass(stage: Pass, number: int) -> list[str]:
     grid = ", ".join(axis.name for axis in stage.grid)
     each = f", for each {grid} in parallel" if grid else ""
     lines = [f"stage {number}: a pass over tiles of {rows} by {stage.loop.name}{each}"]
+    if stage.is_reverse:
+        lines.append("  from the last tile to the first")
     if stage.owns_rows:
         lines.append("  one worker goes through all blocks of rows")
     for one in stage.sequential:

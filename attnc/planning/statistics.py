@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..analysis.groups import group_of
+from ..analysis.support import NotLowered
 from ..ir import Axis, Graph, Node
 from ..ir.logic import conjuncts
 from ..ir.node import open_nodes, reachable
 from ..ir.rewrite import Rewriter
 from ..ir.roles import LENGTH, OUTER, WIDTH, Roles
+from .carried import scans_below
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,9 @@ def shape_of(statistic: Node, roles: Roles) -> Shape:
         assert len(shapes) == 1, "a root that needs more than one pass for each step"
         return shapes.pop()
     own = statistic.axes - scattered_axes(statistic, roles)
+    scans = scans_below(statistic, roles)
+    if scans:
+        return shape_of_scans(scans, own, statistic.attribute, roles)
     kept = roles.axes(own, LENGTH)
     reduced = roles.axes(statistic.attribute, LENGTH)
     outer = frozenset(roles.axes(own, OUTER))
@@ -117,6 +122,20 @@ def shape_of(statistic: Node, roles: Roles) -> Shape:
         return Shape(kept[0], reduced[-1], outer | frozenset(kept[1:]))
     row = reduced[0] if len(reduced) > 1 else None
     return Shape(row, reduced[-1], outer)
+
+
+def shape_of_scans(scans: list[Node], kept: frozenset[Axis], summed: Sequence[Axis], roles: Roles) -> Shape:
+    """Scans are carried along the looped axis, whichever axis is summed; the other one of their pairs is the row."""
+    loops = {scan.attribute[0] for scan in scans}
+    loop = min(loops)
+    pairs = {axis for scan in scans for axis in roles.axes(scan.axes, LENGTH)} - loops
+    lengths = roles.axes(kept | frozenset(summed), LENGTH)
+    if len(loops) > 1 or len(pairs) != 1 or not {loop, *pairs} <= set(lengths):
+        raise NotLowered(scans[-1].span, "a scan of pairs beside a scan or a sum along other lengths").error()
+    rest = frozenset(lengths) - {loop, *pairs}
+    if not rest <= kept:
+        raise NotLowered(scans[-1].span, "a scan of pairs summed along a third length").error()
+    return Shape(min(pairs), loop, frozenset(roles.axes(kept, OUTER)) | rest)
 
 
 def scattered_axes(statistic: Node, roles: Roles) -> frozenset[Axis]:

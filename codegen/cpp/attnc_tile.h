@@ -6,3 +6,4 @@
 #include "attnc_gemm.h"
 #include "attnc_math_float.h"
 #include "attnc_pack.h"
+#include "attnc_scan.h"

@@ -10,7 +10,7 @@ from attnc.ir import Axis, Node
 from attnc.ir.node import FLOAT, INT
 from attnc.planning.plan import Store
 
-from ..statements import Collect, Fill, Sweep
+from ..statements import Carry, Collect, Fill, Sweep
 from .deposits import DepositWriter, combine
 from .exponents import rounded
 from .loops import counted_loop, store_value
@@ -112,6 +112,27 @@ class SweepWriter:
                 body()
         elif joint or sweep.fills or sweep.stores:
             self._by_parts(body)
+
+    def carry(self, scan: Carry) -> None:
+        """Vector after vector, in the order of the tiles."""
+        em, node, tiles = self.em, scan.tile.node, self.tiles
+        _, is_reverse, is_exclusive = node.attribute
+        begin, end = ("0", str(tiles.columns)) if tiles.is_full else ("begin", "end")
+        order = f"int64_t c = {begin}; c < {end}; c += lanes<T>"
+        if is_reverse:
+            order = f"int64_t c = ({end} - 1) / lanes<T> * lanes<T>; c >= {begin}; c -= lanes<T>"
+        flags = ", ".join(str(flag).lower() for flag in (is_reverse, is_exclusive))
+        valid = None if tiles.is_full else "valid_lanes<T>(end - c)"
+        with self.owner.row_loop():
+            state = em.fresh("state")
+            em.line(f"T {state} = s.{scan.state}[r];")
+            with em.scope(f"for ({order})", {self.loop: "(first + c)"}, lane_axis=self.loop, valid=valid):
+                before, self.is_unmasked = self.is_unmasked, tiles.is_full
+                text = self._masked(node.body, node.domain, node.op)
+                self.is_unmasked = before
+                text = f"carry_on<T, {node.op.capitalize()}, {flags}>({text}, {state})"
+                em.line(f"store(&s.{scan.tile.name}[r * {self.stride} + c], {text});")
+            em.line(f"s.{scan.state}[r] = {state};")
 
     def _start(self, collect: Collect, suffix: str) -> str:
         em = self.em
@@ -236,7 +257,10 @@ class SweepWriter:
         mask = self._mask(collect.domain)
         test = f"{mask}[l] && " if mask is not None else ""
         best, found = f"s.{name}_best[{place}]", f"s.{name}[{place}]"
+        better = f"{value}[l] > {best}"
+        if self.tiles.tiles.is_reverse:
+            better += f" || ({value}[l] == {best} && first + c + l < {found})"
         em.line(
-            f"for (int64_t l = 0; l < lanes<T>; ++l) if ({test}({found} < 0 || {value}[l] > {best})) "
+            f"for (int64_t l = 0; l < lanes<T>; ++l) if ({test}({found} < 0 || {better})) "
             f"{{ {best} = {value}[l]; {found} = first + c + l; }}"
         )

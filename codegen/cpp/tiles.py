@@ -13,6 +13,7 @@ from ..statements import (
     NATURAL,
     Accumulate,
     AccumulateColumns,
+    Carry,
     Contract,
     Follow,
     Local,
@@ -22,6 +23,7 @@ from ..statements import (
 )
 from .blocks import width_of
 from .emitter import Emitter, Known, Value
+from .names import literal
 from .reads import locate, stride_of
 from .sweeps import SweepWriter
 
@@ -47,7 +49,16 @@ class TileWriter:
         size = em.size(self.loop.size)
         low, high = em.scalar(classes.low), em.scalar(classes.high)
         em.line(f"const int64_t low = larger({low}, 0), stop = smaller({high}, {size});")
-        with em.scope(f"for (int64_t tile = low / {self.columns}; tile * {self.columns} < stop; ++tile)", {}):
+        for scan in self.tiles.scans:
+            field = f"T {scan.state}[{self.owner.blocks.rows}];"
+            if field not in self.owner.fields:
+                self.owner.fields.append(field)
+            start = literal(em.graph.neutral(scan.tile.node.op, FLOAT).attribute, FLOAT)
+            em.line(f"for (int64_t r = 0; r < rows; ++r) s.{scan.state}[r] = {start};")
+        order = f"int64_t tile = low / {self.columns}; tile * {self.columns} < stop; ++tile"
+        if self.tiles.is_reverse:
+            order = f"int64_t tile = block_count(stop, {self.columns}) - 1; tile >= low / {self.columns}; --tile"
+        with em.scope(f"for ({order})", {}):
             em.line(f"const int64_t first = tile * {self.columns};")
             em.line(f"const int64_t columns = smaller({self.columns}, {size} - first);")
             em.line("const int64_t begin = larger(low - first, 0) / lanes<T> * lanes<T>;")
@@ -91,7 +102,7 @@ class TileWriter:
             field = f"T {local.name}[{self.owner.blocks.rows * self.stride}];"
             if field not in self.owner.fields:
                 self.owner.fields.append(field)
-            if local.name.startswith("scores"):
+            if local.name.startswith(("scores", "scan")):
                 self._place(local)
                 self.know_tile(local)
         for packed in self.owner.packed:
@@ -155,6 +166,8 @@ class TileWriter:
     def _statement(self, statement: TileStatement) -> None:
         if isinstance(statement, Contract):
             self._contract(statement)
+        elif isinstance(statement, Carry):
+            self.sweeps.carry(statement)
         elif isinstance(statement, Follow):
             self._follow(statement)
         elif isinstance(statement, Sweep):
