@@ -25,10 +25,11 @@ def moves(graph: Graph, statistic: Node, running: frozenset[Node]) -> tuple[Move
     if any(node in running for node in walk(statistic.domain)):
         return None
     out: list[Move] = []
-    for anchor in _anchors(statistic, running):
+    anchors = _anchors(statistic, running)
+    for anchor in anchors:
         if not anchor.axes <= statistic.axes:
             return None
-        move = _move(graph, statistic, anchor)
+        move = _move(graph, statistic, anchor, [other for other in anchors if other is not anchor])
         if move is None:
             return None
         if move.by is not anchor:
@@ -54,11 +55,12 @@ def _anchors(statistic: Node, running: frozenset[Node]) -> list[Node]:
     return sorted(found)
 
 
-def _move(graph: Graph, statistic: Node, anchor: Node) -> Move | None:
+def _move(graph: Graph, statistic: Node, anchor: Node, others: list[Node]) -> Move | None:
+    """`others` move by themselves: they stand still here, though they may have been made of this one."""
     wanted = MUL if statistic.op == "sum" else ADD
     for kind in (ADD, MUL) if is_nonnegative(anchor) else (ADD,):
-        weight = Weights(graph, anchor, kind)(statistic.body)
-        if weight is None:
+        weight = Weights(graph, anchor, kind, others)(statistic.body)
+        if weight is None or (weight.by is not None and any(part in others for part in walk(weight.by))):
             continue
         if weight.kind == STILL or weight.by is None:
             return Move(anchor, anchor)

@@ -7,7 +7,7 @@ memoised walk answers for a whole graph; two moves are the same when their g is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..ir import Graph, Node
@@ -32,13 +32,13 @@ def shift(graph: Graph) -> Node:
 
 
 class Weights:
-    """Weights of every node with respect to one node, the variable."""
+    """Weights of every node with respect to one node, the variable; `held` stand still, whatever they read."""
 
-    def __init__(self, graph: Graph, variable: Node, kind: str = ADD) -> None:
+    def __init__(self, graph: Graph, variable: Node, kind: str = ADD, held: Iterable[Node] = ()) -> None:
         self.graph = graph
         self.variable = variable
         start = shift(graph) if kind == ADD else graph.exp(shift(graph))
-        self.done: dict[Node, Weight | None] = {variable: Weight(kind, start)}
+        self.done: dict[Node, Weight | None] = {**dict.fromkeys(held, _STILL), variable: Weight(kind, start)}
 
     def __call__(self, root: Node) -> Weight | None:
         stack = [root]

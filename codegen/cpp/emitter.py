@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from attnc.analysis.intervals import Intervals
 from attnc.ir import Axis, Graph, Node
-from attnc.ir.node import FLOAT, INT
+from attnc.ir.node import FLOAT, INT, walk
 
 from ..scopes import Scope, ScopeStack
 from .names import Names, literal
@@ -101,6 +101,11 @@ class Emitter(ScopeStack[LaneScope]):
         """Everything written so far as the body of a function."""
         (body,) = self.scopes
         return [header + " {", *("  " + text for text in body.lines), "}"]
+
+    def forget(self, changed: Node) -> None:
+        """Drops everything that was computed of a node."""
+        for scope in self.scopes:
+            scope.values = {node: value for node, value in scope.values.items() if changed not in set(walk(node))}
 
     # --- values ------------------------------------------------------------------------------------------------
 

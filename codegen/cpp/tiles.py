@@ -251,9 +251,9 @@ class TileWriter:
                 moved = f"log({new} / {old})" if rescale.in_logs else f"{new} - {old}"
                 shifted = em.define(FLOAT, moved, em.depth)
                 em.known[shift(em.graph)] = Known(lambda inner, text=shifted: text)  # type: ignore[misc]
-                em.scopes[-1].values.pop(rescale.by, None)
                 parts.append(f"finite_or({em.value(rescale.by).text}, T(0))")
                 del em.known[shift(em.graph)]
+                em.forget(shift(em.graph))
             joined = (" + " if adds else " * ").join(parts)
             em.line(f"{factors}[r] = {joined};")
             em.line(f"{changed} |= {factors}[r] != T({0 if adds else 1});")
