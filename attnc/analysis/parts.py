@@ -14,6 +14,7 @@ from ..ir import Axis, Graph, Node
 from ..ir.node import FLOAT, open_nodes, reachable, walk
 from ..ir.rewrite import Rewriter
 from ..ir.roles import LENGTH, PART, PARTS, WIDTH, Roles
+from ..ir.scans import is_scan_of_pairs
 from .streaming import Move, moves
 from .weights import MUL, shift
 
@@ -77,6 +78,8 @@ def rescaled(graph: Graph, piece: Piece, own: Node, before: Mapping[Node, Node],
 
 def in_parts(graph: Graph, roots: Sequence[Node], roles: Roles) -> list[Node]:
     """The roots with every such statistic as the merge of its parts, of `#part` keys each."""
+    if any(is_scan_of_pairs(node, roles) for node in reachable(list(roots)) if node.kind == "reduce"):
+        return list(roots)  # each part would carry them through all keys before
     part = graph.axis("part", graph.size(PARTS))
     start = graph.mul(graph.index(part), graph.size(PART))
     own: dict[Node, Node] = {}

@@ -145,7 +145,8 @@ class Graph(Algebra, Logic, Summation):
         return self._intern("recur", "", values, (recurrence, place), axes, values[place].type)
 
     def reduce(self, op: str, axes: tuple[Axis, ...], body: Node, domain: Node | None = None) -> Node:
-        """`op` is sum, prod, max, min or argmax; an empty domain gives 0, 1, -inf, inf or -1."""
+        """`op` is sum, prod, max, min or argmax (in plans also total, a sum with more digits); an empty domain gives
+        0, 1, -inf, inf or -1."""
         domain = self.true if domain is None else domain
         axes = tuple(sorted(set(axes), key=lambda axis: axis.number))
         joined = next((axis for axis in axes if axis.parts), None)
@@ -168,10 +169,10 @@ class Graph(Algebra, Logic, Summation):
         type = INT if op == "argmax" else body.type
         return self._intern("reduce", op, (body, domain), axes, free, type)
 
-    def scan(self, op: str, axis: Axis, body: Node, domain: Node, is_reverse: bool, is_exclusive: bool) -> Node:
-        """A reduction carried along an axis (see scans.py): for plans, which say in which order tiles come."""
-        free = body.axes | domain.axes | {axis}
-        return self._intern("scan", op, (body, domain), (axis, is_reverse, is_exclusive), free, body.type)
+    def scan(self, op: str, axis: Axis, args: tuple[Node, ...], is_reverse: bool, is_exclusive: bool) -> Node:
+        """A reduction of body within a domain, carried along an axis (see scans.py): for plans, which say in which
+        order tiles come. `op` rest: a third operand, a `total`, less the sum."""
+        return self._intern("scan", op, args, (axis, is_reverse, is_exclusive), _axes_of(args) | {axis}, args[0].type)
 
     def opaque(
         self, op: str, args: tuple[Node, ...], axes: frozenset[Axis], type: str, label: str, key: Any = None
@@ -190,7 +191,7 @@ class Graph(Algebra, Logic, Summation):
 
     def neutral(self, op: str, type: str) -> Node:
         """What a reduction over nothing gives."""
-        if op == "sum":
+        if op in ("sum", "total"):
             return self.zero(type)
         if op == "prod":
             return self.const(1 if type == INT else 1.0)

@@ -16,7 +16,7 @@ root     f, slope, low, high       tensor               t where f is 0, from low
                                                         `op` least: the first t at which the condition f holds
 recur    one value per state       (recurrence, place) the state of this place, over all steps; values read the states
                                                         at other steps
-scan     body, domain              (axis, reverse, exclusive) `op` of body over the indices up to this one, in plans
+scan     body, domain (, total)    (axis, reverse, exclusive) `op` of body over the indices up to this one, in plans
 opaque   operands                  (axes, label)        a construct of the language that no pass lowers yet
 """
 

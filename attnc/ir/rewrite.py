@@ -28,7 +28,7 @@ def rebuild(graph: Graph, node: Node, args: tuple[Node, ...]) -> Node:
         return graph.read(node.attribute, args)
     if node.kind == "scan":
         axis, is_reverse, is_exclusive = node.attribute
-        return graph.scan(node.op, axis, args[0], args[1], is_reverse, is_exclusive)
+        return graph.scan(node.op, axis, args, is_reverse, is_exclusive)
     if node.kind == "root":
         f, slope, low, high = args
         if node.is_least:
@@ -148,8 +148,8 @@ class _Substitution:
             axis, is_reverse, is_exclusive = node.attribute
             position = self.positions[axis]
             assert position.kind == "index", "a scan at another position"
-            body, domain = (self.done[arg] for arg in node.args)
-            return self.graph.scan(node.op, position.attribute, body, domain, is_reverse, is_exclusive)
+            args = tuple(self.done[arg] for arg in node.args)
+            return self.graph.scan(node.op, position.attribute, args, is_reverse, is_exclusive)
         if node.kind == "at" and not any(axis in self.positions for axis in node.args[0].axes - set(node.attribute)):
             return self.graph.at(node.args[0], node.attribute, tuple(self.done[arg] for arg in node.args[1:]))
         if node.bound and any(axis in self.positions or axis in self.incoming for axis in node.bound):

@@ -31,7 +31,7 @@ class Scan:
 
     def carried(self, graph: Graph) -> Node:
         """The scan as one node, of the value at j itself."""
-        return graph.scan(self.node.op, self.axis, *self.operands(graph), self.is_reverse, self.is_exclusive)
+        return graph.scan(self.node.op, self.axis, self.operands(graph), self.is_reverse, self.is_exclusive)
 
     def operands(self, graph: Graph) -> tuple[Node, Node]:
         """Body and domain at the index of the axis."""

@@ -61,10 +61,10 @@ class _Text:
             return f"{node.op}[{axes}{condition}]({self.of(node.body, 0)})", _ATOM
         if kind == "scan":
             axis, is_reverse, is_exclusive = node.attribute
-            name = {"sum": "cumsum", "max": "cummax", "min": "cummin"}[node.op]
+            name = {"sum": "cumsum", "max": "cummax", "min": "cummin", "rest": "rest"}[node.op]
             flags = (", reverse" if is_reverse else "") + (", exclusive" if is_exclusive else "")
             condition = "" if node.domain.is_const(True) else f": {self.of(node.domain, 0)}"
-            return f"{name}[{axis.name}{flags}{condition}]({self.of(node.body, 0)})", _ATOM
+            return f"{name}[{axis.name}{flags}{condition}]({self._list((node.body, *node.args[2:]))})", _ATOM
         if kind == "root":
             f, _, low, high = (self.of(arg, 0) for arg in node.args)
             name = node.attribute.label

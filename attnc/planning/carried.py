@@ -1,7 +1,8 @@
 """Scans of pairs, carried along a pass: what a plan makes of reductions over another index of an axis.
 
-A pass goes through its tiles in one order, so all scans of a plan run the same way. One that runs the other way is the
-total of its row less what comes before: the first ones, which the others mostly read, keep their own order.
+A pass goes through its tiles in one order, so all scans of a plan run the same way: the first ones, which the others
+mostly read, keep their own order. One that runs the other way is the rest: the total of its row, taken in an earlier
+pass, less what came before. Total and rest add the same numbers up with more digits, so that they cancel.
 """
 
 from __future__ import annotations
@@ -75,12 +76,11 @@ class _Carrier:
             assert found is not None
             return graph.map("round", (self._carried(found),), INT)
         if scan.is_reverse == self.is_reverse:
-            return graph.scan(scan.node.op, scan.axis, body, domain, scan.is_reverse, scan.is_exclusive)
+            return graph.scan(scan.node.op, scan.axis, (body, domain), scan.is_reverse, scan.is_exclusive)
         if scan.node.op != "sum":
             raise NotLowered(scan.node.span, "two scans of maxima of opposite order").error()
-        total = self.twins.renamed(graph.reduce_as_is("sum", (scan.inner,), scan.node.body, scan.domain))
-        before = graph.scan("sum", scan.axis, body, domain, self.is_reverse, not scan.is_exclusive)
-        return graph.sub(total, before)
+        total = self.twins.renamed(graph.reduce_as_is("total", (scan.inner,), scan.node.body, scan.domain))
+        return graph.scan("rest", scan.axis, (body, domain, total), self.is_reverse, not scan.is_exclusive)
 
 
 __all__ = ["carry_scans", "scans_below"]

@@ -14,7 +14,7 @@ from ..ir import Axis, Graph, Node, Tensor
 
 # where an accumulator lives, by which tile axes it keeps
 ROW, LOOP, FREE, TILE = "row", "loop", "free", "tile"
-# the origin of a tensor that many pairs are added to, number by number: backends give it more digits
+# the origin of a tensor that many pairs are added to, number by number, or of totals: backends give it more digits
 SHARES = "shares"
 # what stands for the index of a repeated stage; what the tensor of one step is called, after that of all
 STEP, NOW = "#step", "_now"

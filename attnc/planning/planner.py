@@ -304,7 +304,7 @@ class _Planner:
 
     def _temporary(self, node: Node) -> tuple[Tensor, tuple[Axis, ...]]:
         axes = self.roles.memory_order(node.axes)
-        return self._new_temporary(axes, node.type), axes
+        return self._new_temporary(axes, node.type, SHARES if node.op == "total" else "temporary"), axes
 
     def _new_temporary(self, axes: tuple[Axis, ...], type: str, origin: str = "temporary") -> Tensor:
         tensor = Tensor(f"temporary{len(self.temporaries)}", tuple(a.size for a in axes), type, origin)

@@ -42,4 +42,12 @@ template <class T, class Op, bool reverse, bool exclusive> ATTNC_INLINE vec<T> c
   return exclusive ? Op::both(before, moved<T, reverse>(x, neutral, 1)) : with;
 }
 
+// What is left of a state without each lane and those before it (after it, in reverse) and all vectors so far.
+template <class T, bool reverse, bool exclusive> ATTNC_INLINE vec<T> take_off(vec<T> x, double &state) {
+  const vec<T> neutral = vec<T>{}, before = splat<T>(T(state));
+  state -= double(hsum(x));
+  ATTNC_UNROLL for (int distance = 1; distance < lanes<T>; distance *= 2) x += moved<T, reverse>(x, neutral, distance);
+  return before - (exclusive ? moved<T, reverse>(x, neutral, 1) : x);
+}
+
 }  // namespace attnc

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def combine(op: str, left: str, right: str) -> str:
     """Two partial results of a reduction as one."""
-    if op == "sum":
+    if op in ("sum", "total"):
         return f"{left} + {right}"
     return f"{left} * {right}" if op == "prod" else f"v{op}({left}, {right})"
 

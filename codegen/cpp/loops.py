@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 
 from attnc.ir import Axis, Node
 from attnc.ir.node import BOOL, FLOAT, INT
-from attnc.planning.plan import Store
+from attnc.planning.plan import SHARES, Store
 
 from .deposits import combine
 from .emitter import Emitter, Value
@@ -123,7 +123,9 @@ def store_value(em: Emitter, store: Store) -> None:
     value = em.value(store.node)
     if em.lane_axis is None or em.lane_axis not in store.axes:
         text = value.text
-        if store.node.type == FLOAT:
+        if store.tensor.origin == SHARES:
+            em.line(f"*({pointer}) = {text};")
+        elif store.node.type == FLOAT:
             text = f"widen<T>(*({pointer})) + {text}" if store.adds else text
             em.line(f"*({pointer}) = narrow<{element}>(T({text}));")
         else:

@@ -150,7 +150,7 @@ class PassWriter:
 
     def _know_local(self, local: Local) -> None:
         """A local with rows is read at row `r` of the block."""
-        kind = "T" if local.node.type == FLOAT else "int64_t"
+        kind = "double" if local.node.op == "total" else "T" if local.node.type == FLOAT else "int64_t"
         stride = self.stride(local)
         self.fields.append(f"{kind} {local.name}[{self.blocks.rows * stride}];")
         if local.node.op == "argmax":

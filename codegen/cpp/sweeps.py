@@ -125,18 +125,24 @@ class SweepWriter:
         valid = None if tiles.is_full else "valid_lanes<T>(end - c)"
         with self.owner.row_loop():
             state = em.fresh("state")
-            em.line(f"T {state} = s.{scan.state}[r];")
+            em.line(f"auto {state} = s.{scan.state}[r];")
             with em.scope(f"for ({order})", {self.loop: "(first + c)"}, lane_axis=self.loop, valid=valid):
                 before, self.is_unmasked = self.is_unmasked, tiles.is_full
-                text = self._masked(node.body, node.domain, node.op)
+                text = self._masked(node.body, node.domain, "sum" if node.op == "rest" else node.op)
                 self.is_unmasked = before
-                text = f"carry_on<T, {node.op.capitalize()}, {flags}>({text}, {state})"
+                function = (
+                    f"take_off<T, {flags}>" if node.op == "rest" else f"carry_on<T, {node.op.capitalize()}, {flags}>"
+                )
+                text = f"{function}({text}, {state})"
                 em.line(f"store(&s.{scan.tile.name}[r * {self.stride} + c], {text});")
             em.line(f"s.{scan.state}[r] = {state};")
 
     def _start(self, collect: Collect, suffix: str) -> str:
         em = self.em
         name = em.fresh("part")
+        if collect.op == "total":
+            em.line(f"double {name} = 0;")
+            return name
         value = em.graph.neutral(collect.op, collect.value.type)
         text = literal(value.attribute, collect.value.type)
         is_float = collect.value.type == FLOAT
@@ -195,12 +201,16 @@ class SweepWriter:
             name = columns[collect]
             text = self._masked(collect.value, collect.domain, collect.op)
             em.line(f"store(&s.{name}[c], {combine(collect.op, f'load(&s.{name}[c])', text)});")
+        elif collect.op == "total":
+            em.line(f"{parts[collect]} += double(hsum({self._masked(collect.value, collect.domain, 'sum')}));")
         else:
             part = parts[collect]
             text = self._masked(collect.value, collect.domain, collect.op)
             em.line(f"{part} = {combine(collect.op, part, text)};")
 
     def _folded(self, collect: Collect, part: str) -> str:
+        if collect.op == "total":
+            return part
         fold = {"sum": "hsum", "prod": "hprod", "max": "hmax", "min": "hmin"}[collect.op]
         return f"{fold}_longs({part})" if collect.value.type == INT else f"{fold}({part})"
 

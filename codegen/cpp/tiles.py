@@ -50,11 +50,7 @@ class TileWriter:
         low, high = em.scalar(classes.low), em.scalar(classes.high)
         em.line(f"const int64_t low = larger({low}, 0), stop = smaller({high}, {size});")
         for scan in self.tiles.scans:
-            field = f"T {scan.state}[{self.owner.blocks.rows}];"
-            if field not in self.owner.fields:
-                self.owner.fields.append(field)
-            start = literal(em.graph.neutral(scan.tile.node.op, FLOAT).attribute, FLOAT)
-            em.line(f"for (int64_t r = 0; r < rows; ++r) s.{scan.state}[r] = {start};")
+            self._start_scan(scan)
         order = f"int64_t tile = low / {self.columns}; tile * {self.columns} < stop; ++tile"
         if self.tiles.is_reverse:
             order = f"int64_t tile = block_count(stop, {self.columns}) - 1; tile >= low / {self.columns}; --tile"
@@ -70,6 +66,22 @@ class TileWriter:
                 em.line(f"if (!{em.scalar(classes.may)}) continue;")
             self._know_tiles()
             self._variants()
+
+    def _start_scan(self, scan: Carry) -> None:
+        """What the state is before the first tile."""
+        em, node = self.em, scan.tile.node
+        field = f"{'double' if node.op == 'rest' else 'T'} {scan.state}[{self.owner.blocks.rows}];"
+        if field not in self.owner.fields:
+            self.owner.fields.append(field)
+        with self.owner.row_loop():
+            if node.op == "rest":
+                total = node.args[2]
+                assert total.kind == "read", "a total that was not taken before"
+                place = locate(em, total.attribute, total.args)
+                start = f"{em.names.tensor(total.attribute)}[{place.offset}]"
+            else:
+                start = literal(em.graph.neutral(node.op, FLOAT).attribute, FLOAT)
+            em.line(f"s.{scan.state}[r] = {start};")
 
     def _variants(self) -> None:
         em, must = self.em, self.tiles.classes.must
