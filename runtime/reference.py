@@ -16,6 +16,7 @@ from attnc.ir.axis import in_order
 from attnc.ir.node import BOOL, FLOAT, INT, reachable
 
 from .pointwise import POINTWISE, TYPED, Array, power
+from .scans import scan_densely
 from .steps import Step, one_step, other_step, recur, still
 
 
@@ -173,6 +174,9 @@ def moved_to(ev: Evaluator, node: Node, whole: Array) -> Array:
 
 
 def _reduce(ev: Evaluator, node: Node) -> Array:
+    scanned = scan_densely(ev, node)
+    if scanned is not None:
+        return scanned
     if node.op == "sum" and node.type == FLOAT:
         fast = _contract(ev, node)
         if fast is not None:

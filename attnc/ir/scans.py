@@ -20,26 +20,23 @@ CARRIED = ("sum", "max", "min")
 @dataclass(frozen=True)
 class Scan:
     """`op` of a reduction's body over indices t of `inner` up to the index j of `axis` (from it on, in reverse; not
-    with it, if exclusive), where `domain` holds as well."""
+    with it, if exclusive), where the other conditions hold as well."""
 
     node: Node
     inner: Axis
     axis: Axis
     is_reverse: bool
     is_exclusive: bool
-    domain: Node
-
-    def carried(self, graph: Graph) -> Node:
-        """The scan as one node, of the value at j itself."""
-        return graph.scan(self.node.op, self.axis, self.operands(graph), self.is_reverse, self.is_exclusive)
+    conditions: tuple[Node, ...]
 
     def operands(self, graph: Graph) -> tuple[Node, Node]:
         """Body and domain at the index of the axis."""
         moves = {self.inner: graph.index(self.axis)}
-        return substitute(graph, self.node.body, moves), substitute(graph, self.domain, moves)
+        domain = graph.all(*self.conditions)
+        return substitute(graph, self.node.body, moves), substitute(graph, domain, moves)
 
 
-def find_scan(graph: Graph, node: Node) -> Scan | None:
+def find_scan(node: Node) -> Scan | None:
     """The scan that a reduction is, if it is one."""
     if node.kind != "reduce" or node.op not in CARRIED or len(node.attribute) != 1:
         return None
@@ -51,9 +48,9 @@ def find_scan(graph: Graph, node: Node) -> Scan | None:
         if order is None:
             continue
         axis, is_reverse, is_exclusive = order
-        others = [c for c in conditions if c is not condition]
+        others = sorted(c for c in conditions if c is not condition)
         if axis not in node.body.axes and not any(axis in c.axes for c in others):
-            found.append(Scan(node, inner, axis, is_reverse, is_exclusive, graph.all(*others)))
+            found.append(Scan(node, inner, axis, is_reverse, is_exclusive, tuple(others)))
     return min(found, key=lambda scan: (scan.axis.name != inner.name, scan.axis.number), default=None)
 
 

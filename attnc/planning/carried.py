@@ -20,7 +20,7 @@ from ..ir.scans import Scan, find_scan, is_of_pairs, is_ordered
 
 def carry_scans(graph: Graph, roots: Sequence[Node], roles: Roles) -> list[Node]:
     """The roots with scans of pairs as such, and sums over one axis by one name wherever they stand."""
-    scans = [scan for scan in (find_scan(graph, node) for node in reachable(list(roots))) if scan is not None]
+    scans = [scan for scan in (find_scan(node) for node in reachable(list(roots))) if scan is not None]
     scans = [scan for scan in scans if is_of_pairs(scan.node, roles)]
     if not scans:
         return list(roots)
@@ -57,14 +57,19 @@ class _Carrier:
         return self.rewriter(root)
 
     def _visit(self, node: Node) -> Node:
+        if node.kind == "at":
+            for scan in scans_below(node.args[0], self.roles):
+                if scan.attribute[0] in node.attribute:
+                    raise NotLowered(node.span, "a scan of pairs read at another index").error()
         if node.kind != "reduce":
             return node
         if is_of_pairs(node, self.roles):
-            scan = find_scan(self.graph, node)
+            scan = find_scan(node)
             if scan is not None:
                 return self._carried(scan)
             if is_ordered(node):
-                raise NotLowered(node.span, "a scan of pairs that is read at another index").error()
+                what = "a scan of pairs with bounds of its own, or the derivative of a 'cummax' of pairs,"
+                raise NotLowered(node.span, what).error()
         return self.twins.renamed(node)
 
     def _carried(self, scan: Scan) -> Node:
@@ -72,14 +77,16 @@ class _Carrier:
         body, domain = scan.operands(graph)
         if body.type == INT:  # counts are exact in float32 up to 2**24
             number = graph.reduce_as_is(scan.node.op, (scan.inner,), graph.to_float(scan.node.body), scan.node.domain)
-            found = find_scan(graph, number)
+            found = find_scan(number)
             assert found is not None
             return graph.map("round", (self._carried(found),), INT)
         if scan.is_reverse == self.is_reverse:
             return graph.scan(scan.node.op, scan.axis, (body, domain), scan.is_reverse, scan.is_exclusive)
         if scan.node.op != "sum":
             raise NotLowered(scan.node.span, "two scans of maxima of opposite order").error()
-        total = self.twins.renamed(graph.reduce_as_is("total", (scan.inner,), scan.node.body, scan.domain))
+        total = self.twins.renamed(
+            graph.reduce_as_is("total", (scan.inner,), scan.node.body, graph.all(*scan.conditions))
+        )
         return graph.scan("rest", scan.axis, (body, domain, total), self.is_reverse, not scan.is_exclusive)
 
 

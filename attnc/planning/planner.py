@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from ..analysis.groups import group_of
 from ..analysis.ranges import range_of
+from ..analysis.support import NotLowered
 from ..ir import Axis, Graph, Node, Tensor
 from ..ir.logic import conjuncts
 from ..ir.node import FLOAT, INT, walk
@@ -281,7 +282,9 @@ class _Planner:
         """Memory for what a worker does not keep to itself."""
         if accumulator.home == ROW:
             return accumulator
-        assert accumulator.op == "sum", f"a {accumulator.op} in shares of several workers"
+        if accumulator.op != "sum":
+            what = f"a {accumulator.op} along the other axis than a scan of pairs"
+            raise NotLowered(accumulator.node.span, what).error()
         axes = builder.storage_axes(accumulator)
         origin = SHARES if accumulator.home == FREE else "temporary"
         tensor = self._new_temporary(axes, accumulator.node.type, origin)

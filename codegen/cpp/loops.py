@@ -132,8 +132,14 @@ def store_value(em: Emitter, store: Store) -> None:
             em.line(f"*({pointer}) = ({element})({text});")
         return
     assert place.step is not None
-    text = em.with_lanes(value).text
     valid = em.valid
+    if store.node.type != FLOAT:  # lane by lane: pairs of these are stored by results alone
+        lane = em.fresh("lane")
+        em.line(f"const auto {lane} = {em.with_lanes(value, store.node.type == INT).text};")
+        one = f"{lane}[l] != 0" if store.node.type == BOOL else f"({element}){lane}[l]"
+        em.line(f"for (int64_t l = 0; l < {valid or 'lanes<T>'}; ++l) ({pointer})[l * ({place.step})] = {one};")
+        return
+    text = em.with_lanes(value).text
     if place.is_unit:
         if store.adds:
             old = (

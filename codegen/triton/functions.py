@@ -13,6 +13,22 @@ def multiply(a, b):
 
 
 @triton.jit
+def sum_before(a, last_a, b, last_b):
+    """Of two stretches: the sum of all but the last number, and that one."""
+    return a + last_a + b, last_b
+
+
+@triton.jit
+def max_before(a, last_a, b, last_b):
+    return tl.maximum(tl.maximum(a, last_a), b), last_b
+
+
+@triton.jit
+def min_before(a, last_a, b, last_b):
+    return tl.minimum(tl.minimum(a, last_a), b), last_b
+
+
+@triton.jit
 def floordiv(a, b):
     """Rounded down; 0 where b is 0."""
     safe = tl.where(b == 0, 1, b)

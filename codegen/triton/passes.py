@@ -192,6 +192,7 @@ class PassWriter:
         rows = (self.run.row,) if self.run.row is not None else ()
         for local in self.run.accumulators:
             kind = em.names.float if local.node.type == FLOAT else "tl.int64"
+            kind = "tl.float64" if local.node.op == "total" else kind
             start = "-1" if local.node.op == "argmax" else neutral(em, local.node.op, local.node.type)
             for parts in self.parts(local.widths):
                 sizes = [*(em.block(axis).size for axis in rows), *(str(part.size) for part in parts)]  # type: ignore[union-attr]

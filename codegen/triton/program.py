@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
+from attnc.analysis.support import NotLowered
 from attnc.ir import Axis, Graph, Node, Tensor
 from attnc.ir.host import Encoded, encode
 from attnc.ir.node import BOOL, FLOAT, INT
@@ -128,6 +129,10 @@ class _ModuleWriter:
         self.number = 0
 
     def write(self) -> TritonSource:
+        for run in self.program.passes:
+            if run.owns_rows and run.tiles.scans:
+                node = run.tiles.scans[-1].tile.node
+                raise NotLowered(node.span, "on a GPU, a sum along the rows of a scan of pairs").error()
         zeroed = {t.name for run in self.program.passes for t, _ in run.zeroed}
         for tensor, axes in self.program.temporaries:
             self._buffer(tensor, axes, tensor.name in zeroed)

@@ -11,7 +11,13 @@ from .emitter import Block, Emitter, Value
 from .names import literal
 
 _FOLDS = {"sum": "tl.sum({0}, {1})", "max": "tl.max({0}, {1})", "min": "tl.min({0}, {1})"}
-_STEPS = {"sum": "{0} + {1}", "prod": "{0} * {1}", "max": "tl.maximum({0}, {1})", "min": "tl.minimum({0}, {1})"}
+_STEPS = {
+    "sum": "{0} + {1}",
+    "total": "{0} + {1}",
+    "prod": "{0} * {1}",
+    "max": "tl.maximum({0}, {1})",
+    "min": "tl.minimum({0}, {1})",
+}
 _LONG_BLOCK = 64
 
 
@@ -19,6 +25,8 @@ def fold(op: str, text: str, place: int) -> str:
     """A block reduced along one of its dimensions."""
     if op == "prod":
         return f"tl.reduce({text}, {place}, multiply)"
+    if op == "total":
+        return f"tl.cast(tl.sum({text}, {place}), tl.float64)"
     return _FOLDS[op].format(text, place)
 
 

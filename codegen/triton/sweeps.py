@@ -9,12 +9,12 @@ from attnc.ir import Axis, Node
 from attnc.ir.node import FLOAT, INT
 from attnc.planning.plan import Store
 
-from ..statements import Collect, Local, Sweep
+from ..statements import Carry, Collect, Local, Sweep
 from .arithmetic import LOG2_E
 from .deposits import DepositWriter
 from .emitter import Emitter, Value
 from .names import ELEMENTS, Part
-from .reads import store_value
+from .reads import read_raw, store_value
 from .reductions import combine, fold, masked, neutral
 
 if TYPE_CHECKING:
@@ -78,6 +78,46 @@ class SweepWriter:
             else:
                 self.done[key] = em.define(Value(text, node.type, self.dims, em.depth), "pairs").text
         return self.done[key]
+
+    # --- scans -------------------------------------------------------------------------------------------------
+
+    def start_scan(self, scan: Carry) -> None:
+        """What the state is before the first tile."""
+        em, node = self.em, scan.tile.node
+        assert self.row is not None
+        if node.op == "rest":
+            total = read_raw(em, node.args[2])
+            em.line(f"{scan.state} = tl.cast({em.full(total, (self.row,))}, tl.float64)")
+        else:
+            start = f"{em.shape((self.row,))}, {neutral(em, node.op, FLOAT)}"
+            em.line(f"{scan.state} = tl.full({start}, {em.names.float})")
+
+    def carry(self, scan: Carry) -> None:
+        """The tile's own scan, and what came before it."""
+        em, node, state = self.em, scan.tile.node, scan.state
+        _, is_reverse, is_exclusive = node.attribute
+        op = "sum" if node.op == "rest" else node.op
+        values, place = self.masked(node.body, node.domain, op), len(self.dims) - 1
+        if is_exclusive:
+            last = em.fresh("last")
+            start = f"tl.full({em.shape(self.dims)}, {neutral(em, op, FLOAT)}, {em.names.float})"
+            both = f"({start}, {values}), {place}, reverse={is_reverse}, combine_fn={op}_before"
+            em.line(f"{scan.tile.name}, {last} = tl.associative_scan({both})")
+        elif op == "sum":
+            em.line(f"{scan.tile.name} = tl.cumsum({values}, {place}, reverse={is_reverse})")
+        else:
+            name = {"max": "larger", "min": "smaller"}[op]
+            both = f"{values}, {place}, reverse={is_reverse}, combine_fn={name}"
+            em.line(f"{scan.tile.name} = tl.associative_scan({both})")
+        before = f"tl.cast({state}, {em.names.float})[:, None]"
+        if node.op == "rest":
+            em.line(f"{scan.tile.name} = {before} - {scan.tile.name}")
+            em.line(f"{state} = {state} - {fold('total', values, place)}")
+        else:
+            em.line(f"{scan.tile.name} = {combine(op, before, scan.tile.name)}")
+            em.line(f"{state} = {combine(op, state, fold(op, values, place))}")
+        dims, level, name = self.dims, em.depth, scan.tile.name
+        em.known[node] = lambda _: Value(name, FLOAT, dims, level)
 
     # --- collecting --------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from attnc.analysis.weights import shift
 from attnc.ir import Axis, Node
 from attnc.ir.node import FLOAT, walk
 
-from ..statements import Accumulate, Contract, Follow, Packed, Sweep, TileStatement
+from ..statements import Accumulate, Carry, Contract, Follow, Packed, Sweep, TileStatement
 from .emitter import Block, Emitter, Value
 from .names import ELEMENTS
 from .reads import read_raw
@@ -84,7 +84,7 @@ class TileWriter:
         bounds += [bound for one in self.run.sequential for bound in (one.low, one.high)]
         moving = any(part.axes & heads for bound in bounds for part in walk(bound))
         wide = any(prepare.local.widths for prepare in self.run.inner_prepares)
-        if moving or wide:
+        if moving or wide or self.run.tiles.scans:
             self._nested(0)
         else:
             self._bounds()
@@ -111,11 +111,8 @@ class TileWriter:
     def _loops(self) -> None:
         """Full blocks in a loop of their own, those at the borders in another; one loop where that is cheaper."""
         em, classes = self.em, self.run.tiles.classes
-        if classes.must.is_const(False) or self.products() > 3:
-            with em.loop("for first_ in range(begin, end, COLUMNS):", {}):
-                em.line("first = tl.cast(first_, tl.int32)")
-                self._columns("first", is_full=False)
-                self._body()
+        if classes.must.is_const(False) or self.products() > 3 or self.run.tiles.scans:
+            self._in_order()
             return
         low, high = em.value(classes.inner_low).text, em.value(classes.inner_high).text
         em.line(f"whole = tl.maximum(begin, {self._narrow(low)})")
@@ -134,6 +131,21 @@ class TileWriter:
         with em.loop("for border_ in range(0, left + right):", {}):
             em.line("border = tl.cast(border_, tl.int32)")
             em.line("first = begin + border * COLUMNS + tl.where(border >= left, full_end - full_begin, 0)")
+            self._columns("first", is_full=False)
+            self._body()
+
+    def _in_order(self) -> None:
+        """All blocks in one loop, the last one first where scans are carried that way."""
+        em, tiles = self.em, self.run.tiles
+        for scan in tiles.scans:
+            self.sweeps.start_scan(scan)
+        if tiles.is_reverse:
+            em.line("count = tl.maximum(tl.cdiv(end - begin, COLUMNS), 0)")
+        header = "range(0, count)" if tiles.is_reverse else "range(begin, end, COLUMNS)"
+        with em.loop(f"for first_ in {header}:", {}):
+            em.line("first = tl.cast(first_, tl.int32)")
+            if tiles.is_reverse:
+                em.line("first = begin + (count - 1 - first) * COLUMNS")
             self._columns("first", is_full=False)
             self._body()
 
@@ -171,10 +183,7 @@ class TileWriter:
             for prepare in run.inner_prepares:
                 self.owner.prepare(prepare.local)
             self._bounds()
-            with em.loop("for first_ in range(begin, end, COLUMNS):", {}):
-                em.line("first = tl.cast(first_, tl.int32)")
-                self._columns("first", is_full=False)
-                self._body()
+            self._in_order()
             return
         one = run.sequential[place]
         name = em.fresh("at")
@@ -207,6 +216,8 @@ class TileWriter:
     def _statement(self, statement: TileStatement) -> None:
         if isinstance(statement, Contract):
             self._contract(statement)
+        elif isinstance(statement, Carry):
+            self.sweeps.carry(statement)
         elif isinstance(statement, Follow):
             self._follow(statement)
         elif isinstance(statement, Sweep):

@@ -125,7 +125,7 @@ def test_shifted_reads_of_statistics(meaning, one):
 # --- what is checked and not computed yet ----------------------------------------------------------------------------
 
 NOT_LOWERED = {
-    "the scan 'cumsum' of pairs": "let c = cumsum[j, reverse](sigmoid(q[i] @ k[j])) score t = q[i] @ k[j] + c",
+    "the scan 'cumprod' along a length": "let c = cumprod[j, reverse](sigmoid(q[i] @ k[j])) score t = q[i] @ k[j] + c",
     "'rank' of pairs, but in a comparison with a number,": "let r = rank[j](q[i] @ k[j]) score t = q[i] @ k[j] + r",
     "'order' for several numbers of a row": "axis r: 40 let best[i, r] = order[j](q[i] @ k[j], r) "
     "score t = q[i] @ k[j] + sum[r](best[i, r])",

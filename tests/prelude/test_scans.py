@@ -83,7 +83,7 @@ def test_second_order():
 @pytest.mark.parametrize(
     "text, words",
     [
-        ("let c = cumsum[j](q[i] @ k[j]) score t = c", "'cumsum' of pairs"),
+        ("let c = cumprod[j](q[i] @ k[j]) score t = c", "'cumprod' along a length"),
         ("input x[B, N] axis j: N output y[j] = cumprod[j](x[j])", "'cumprod' along a length"),
     ],
 )

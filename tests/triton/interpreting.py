@@ -96,3 +96,17 @@ def _derivatives(call, given):
     plain = tuple(tensor.detach() for tensor in given)
     _, tangent = torch.func.jvp(call, plain, tuple(tensor.cos() for tensor in plain))
     return [*first, *second, tangent]
+
+
+def scan_errors(text, extra, learns=False):
+    """How far an attention of one tensor for each of q, k, v (and `extra`) is from its dense meaning."""
+    import attnc
+
+    random = torch.Generator().manual_seed(0)
+    shapes = {"q": (1, 2, 75, 16), "k": (1, 1, 75, 16), "v": (1, 1, 75, 16), **extra}
+    given = {name: torch.randn(shape, generator=random).requires_grad_(learns) for name, shape in shapes.items()}
+    attention = attnc.loads(text)
+    found, wanted = attention(**given), attention.reference(**given)
+    if learns:
+        found.sum().backward()
+    return float((found - wanted).abs().max())
