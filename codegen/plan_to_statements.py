@@ -97,7 +97,7 @@ def nodes_of(stage: Pack | RunPass | RunNest) -> list[Node]:
     out = [solve.low, solve.high, solve.value, solve.slope, solve.size] if solve is not None else []
     out += [store.node for store in stage.epilogue] + [p.local.node for p in (*stage.prepares, *stage.inner_prepares)]
     classes = stage.tiles.classes
-    out += [classes.may, classes.must, classes.low, classes.high]
+    out += classes.nodes
     out += [bound for one in stage.sequential for bound in (one.low, one.high)]
     for statement in stage.tiles.body:
         if isinstance(statement, Sweep):

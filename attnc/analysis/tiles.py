@@ -1,8 +1,9 @@
 """Which tiles of (row, loop) a condition leaves: empty, full or partial, by intervals over the tile.
 
 The answers are integer nodes over the tile's corners, so every backend spells them and nothing is rebuilt when a
-length or parameter changes. Affine comparisons under and/or/not are exact in each comparison; what cannot be told
-(a tensor read at the row or loop index) is partial everywhere, and `unknown` lists it.
+length or parameter changes. Affine comparisons under and/or/not are exact in each comparison; what is read at the row
+or loop index is bounded by summaries of the tensor (see tile_reads.py). What cannot be told is partial everywhere, and
+`unknown` lists it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..ir import Axis, Graph, Node
-from ..ir.node import BOOL, INT
+from ..ir.node import BOOL, INT, walk
+from .tile_reads import LONG_RUN, RUN, SUMMARY, Summarise, TileReads
 
 Bounds = tuple[Node, Node] | None
 
@@ -20,7 +22,8 @@ Bounds = tuple[Node, Node] | None
 class TileClasses:
     """`may`: some pair of the tile may be in the domain; `must`: all are. `low <= loop index < high` holds for every
     pair of a block of rows, and from `inner_low` up to `inner_high` every pair of the block is in the domain. All are
-    nodes over the corners: first and last row, first and last loop index."""
+    nodes over the corners: first and last row, first and last loop index. `may_long` is `may` over the corners of a run
+    of tiles, for domains that read what is summarised; else true."""
 
     may: Node
     must: Node
@@ -29,6 +32,12 @@ class TileClasses:
     inner_low: Node
     inner_high: Node
     unknown: tuple[Node, ...]
+    may_long: Node
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """All that a kernel computes of it."""
+        return self.may, self.must, self.low, self.high, self.inner_low, self.inner_high, self.may_long
 
 
 @dataclass(frozen=True)
@@ -45,27 +54,61 @@ def corners(graph: Graph) -> Corners:
     return Corners(*(graph.param(name, INT) for name in ("#first_row", "#last_row", "#first", "#last")))
 
 
+def long_corners(graph: Graph) -> Corners:
+    """The same of a run of tiles."""
+    at = corners(graph)
+    return Corners(at.first_row, at.last_row, *(graph.param(name, INT) for name in ("#first_of_run", "#last_of_run")))
+
+
 def classify(
-    graph: Graph, domain: Node, row: Axis | None, loop: Axis, widths: frozenset[Axis] = frozenset()
+    graph: Graph,
+    domain: Node,
+    row: Axis | None,
+    loop: Axis,
+    widths: frozenset[Axis] = frozenset(),
+    summarise: Summarise | None = None,
 ) -> TileClasses:
     """Tile classes of a domain for a pass whose tiles are blocks of `row` by blocks of `loop`, and hold all of
-    `widths`."""
-    analysis = _Analysis(graph, row, loop, widths)
+    `widths`. `summarise` gives the tensor that holds a summary: without it, what is read tells nothing."""
+    analysis = TileAnalysis(graph, row, loop, widths, corners(graph), summarise, RUN)
     may, must = analysis.decide(domain)
     low, high = analysis.hull(domain)
     inner = analysis.inner(domain)
-    return TileClasses(may, must, low, high, *inner, tuple(dict.fromkeys(analysis.unknown)))
+    unknown = tuple(dict.fromkeys(analysis.unknown))
+    may_long = graph.true
+    if any(node.kind == "read" and node.attribute.origin == SUMMARY for node in walk(may)):
+        long = TileAnalysis(graph, row, loop, widths, long_corners(graph), summarise, LONG_RUN)
+        may_long = long.decide(domain)[0]
+    return TileClasses(may, must, low, high, *inner, unknown, may_long)
 
 
-class _Analysis:
-    def __init__(self, graph: Graph, row: Axis | None, loop: Axis, widths: frozenset[Axis]) -> None:
+class TileAnalysis:
+    """Decides conditions over tiles with these corners; `run` is how many entries of the looped axis a summary has for
+    one."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        row: Axis | None,
+        loop: Axis,
+        widths: frozenset[Axis],
+        at: Corners,
+        summarise: Summarise | None,
+        run: int,
+    ) -> None:
         self.graph = graph
         self.row = row
         self.loop = loop
-        self.corners = corners(graph)
+        self.corners = at
         self.unknown: list[Node] = []
         self.widths = widths
         self.moving = widths | frozenset(axis for axis in (row, loop) if axis is not None)
+        self.reads = TileReads(self, summarise, run)
+
+    def ends(self, axis: Axis | None) -> tuple[Node, Node]:
+        """The first and last index of the row or looped axis."""
+        c = self.corners
+        return (c.first_row, c.last_row) if axis is self.row else (c.first, c.last)
 
     # --- three-valued conditions -------------------------------------------------------------------------------
 
@@ -86,6 +129,18 @@ class _Analysis:
                 bounds = self.bounds(condition.args[0])
                 if bounds is not None:
                     return self._compare(condition.op, *bounds)
+            if condition.op in ("less", "at_most", "equal"):
+                sides = [self.bounds(arg) for arg in condition.args]
+                if sides[0] is not None and sides[1] is not None:
+                    return self._compare_floats(condition.op, *sides[0], *sides[1])
+        if condition.kind == "guard":
+            parts = [self.decide(arg) for arg in condition.args]
+            return graph.all(*(may for may, _ in parts)), graph.all(*(must for _, must in parts))
+        if condition.kind == "read":
+            ends = self.reads.bounds(condition)
+            if ends is not None:
+                one = graph.const(1)
+                return graph.compare(">=", ends[1], one), graph.compare(">=", ends[0], one)
         self.unknown.append(condition)
         return graph.true, graph.const(False)
 
@@ -97,6 +152,16 @@ class _Analysis:
         must = graph.all(graph.compare("==", low, zero), graph.compare("==", high, zero))
         return may, must
 
+    def _compare_floats(self, op: str, low: Node, high: Node, other_low: Node, other_high: Node) -> tuple[Node, Node]:
+        """Told so that NaN leaves a tile partial."""
+        graph = self.graph
+        if op == "equal":
+            apart = graph.any(graph.compare("<", high, other_low), graph.compare("<", other_high, low))
+            same = (graph.compare("==", a, b) for a, b in ((low, high), (other_low, other_high), (low, other_low)))
+            return graph.negate(apart), graph.all(*same)
+        never, always = ("<=", "<") if op == "less" else ("<", "<=")
+        return graph.negate(graph.compare(never, other_high, low)), graph.compare(always, high, other_low)
+
     # --- intervals over the tile -------------------------------------------------------------------------------
 
     def bounds(self, node: Node) -> Bounds:
@@ -106,12 +171,20 @@ class _Analysis:
         if node.kind == "index":
             if node.attribute in self.widths:
                 return self.graph.const(0), self.graph.sub(node.attribute.size, self.graph.const(1))
-            c = self.corners
-            return (c.first_row, c.last_row) if node.attribute is self.row else (c.first, c.last)
+            return self.ends(node.attribute)
+        if node.kind == "read":
+            return self.reads.bounds(node)
+        if node.kind == "guard":
+            return self._guarded(node)
+        if node.kind == "reduce":
+            return self._counted(node)
         if node.kind != "map":
             return None
         if node.is_sum:
             return self._sum(node)
+        if node.op == "to_float":
+            part = self.bounds(node.args[0])
+            return part and (self.graph.to_float(part[0]), self.graph.to_float(part[1]))
         if node.is_product and any(exponent != 1 for exponent in node.attribute):
             return None
         rule = _INTERVALS.get(node.op)
@@ -119,7 +192,37 @@ class _Analysis:
         known = [part for part in parts if part is not None]
         return rule(self.graph, known) if rule and len(known) == len(parts) else None
 
+    def _guarded(self, node: Node) -> Bounds:
+        """0 where the condition does not hold."""
+        graph, part = self.graph, self.bounds(node.args[1])
+        if part is None or node.type != INT:
+            return None
+        may, must = self.decide(node.args[0])
+        zero = graph.const(0)
+        low = graph.where(must, part[0], _extreme(graph, "min", part[0], zero))
+        high = graph.where(must, part[1], _extreme(graph, "max", part[1], zero))
+        return graph.guard(may, low), graph.guard(may, high)
+
+    def _counted(self, node: Node) -> Bounds:
+        """A number of features for which something holds."""
+        graph, bound = self.graph, frozenset(node.attribute)
+        is_count = node.op == "sum" and node.type == INT and node.body.is_const(1)
+        if not is_count or not all(self._is_short(axis) for axis in bound) or bound & self.moving:
+            return None
+        reads = self.reads
+        inner = TileAnalysis(graph, self.row, self.loop, self.widths, self.corners, reads.summarise, reads.run)
+        may, must = inner.decide(node.domain)
+        self.unknown += inner.unknown
+        low, high = (graph.reduce("sum", node.attribute, graph.const(1), condition) for condition in (must, may))
+        return low, high
+
+    def _is_short(self, axis: Axis) -> bool:
+        lengths = [other.size for other in (self.row, self.loop) if other is not None]
+        return axis.size.kind == "const" or (axis.size.kind == "size" and axis.size not in lengths)
+
     def _sum(self, node: Node) -> Bounds:
+        if node.type != INT and len(node.args) > 1:
+            return None  # rounded, in whatever order it is added up
         coefficients, constant = node.attribute
         lows, highs = [(1, self.graph.const(constant))], [(1, self.graph.const(constant))]
         for coefficient, arg in zip(coefficients, node.args):
@@ -279,4 +382,4 @@ _INTERVALS: dict[str, Callable[[Graph, list[Pair]], Bounds]] = {
     "mul": _mul,
 }
 
-__all__ = ["BOOL", "Corners", "TileClasses", "classify", "corners"]
+__all__ = ["BOOL", "Corners", "TileAnalysis", "TileClasses", "classify", "corners", "long_corners"]

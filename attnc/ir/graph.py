@@ -197,7 +197,8 @@ class Graph(Algebra, Logic, Summation):
             return self.const(1 if type == INT else 1.0)
         if op == "argmax":
             return self.const(-1)
-        return self.const(-math.inf if op == "max" else math.inf)
+        largest = 1 << 62 if type == INT else math.inf
+        return self.const(-largest if op == "max" else largest)
 
     def to_type(self, value: Node, type: str) -> Node:
         return self.to_float(value) if type == FLOAT else self.to_int(value) if type == INT else value

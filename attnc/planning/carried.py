@@ -58,8 +58,8 @@ class _Carrier:
 
     def _visit(self, node: Node) -> Node:
         if node.kind == "at":
-            for scan in scans_below(node.args[0], self.roles):
-                if scan.attribute[0] in node.attribute:
+            for carried in scans_below(node.args[0], self.roles):
+                if carried.attribute[0] in node.attribute:
                     raise NotLowered(node.span, "a scan of pairs read at another index").error()
         if node.kind != "reduce":
             return node

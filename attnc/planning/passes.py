@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..analysis.groups import at_group, group_of
 from ..analysis.streaming import Move
+from ..analysis.tile_reads import Summarise
 from ..analysis.tiles import TileClasses, classify
 from ..analysis.weights import MUL
 from ..ir import Axis, Graph, Node, Tensor
@@ -35,12 +36,14 @@ class PassBuilder:
         members: dict[Node, Node],
         moves: dict[Node, tuple[Move, ...]],
         unknown: Node | None = None,
+        summarise: Summarise | None = None,
     ) -> None:
         assert group.shape.loop is not None
         self.graph = graph
         self.roles = roles
         self.group = group
         self.unknown = unknown
+        self.summarise = summarise
         self.row = group.shape.row
         self.loop: Axis = group.shape.loop
         self.members = members
@@ -232,7 +235,9 @@ class PassBuilder:
             of_pairs = graph.read(changing, (*self.unknown.args, graph.index(self.loop)))
             domains = Rewriter(graph, replaced={self.unknown: of_pairs}).all(domains)
         widths = frozenset(axis for domain in domains for axis in domain.axes if self.roles.of(axis) == WIDTH)
-        parts = [classify(graph, domain, self.row, self.loop, widths) for domain in dict.fromkeys(domains)]
+        parts = [
+            classify(graph, domain, self.row, self.loop, widths, self.summarise) for domain in dict.fromkeys(domains)
+        ]
         first = parts[0]
         if len(parts) == 1:
             return first
@@ -244,4 +249,5 @@ class PassBuilder:
         unknown = tuple(dict.fromkeys(node for part in parts for node in part.unknown))
         may = graph.any(*(part.may for part in parts))
         must = graph.all(*(part.must for part in parts))
-        return TileClasses(may, must, low, high, inner_low, inner_high, unknown)
+        may_long = graph.any(*(part.may_long for part in parts))
+        return TileClasses(may, must, low, high, inner_low, inner_high, unknown, may_long)

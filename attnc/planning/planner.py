@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from ..analysis.groups import group_of
 from ..analysis.ranges import range_of
 from ..analysis.support import NotLowered
+from ..analysis.tile_reads import SUMMARY, Summary
 from ..ir import Axis, Graph, Node, Tensor
 from ..ir.logic import conjuncts
 from ..ir.node import FLOAT, INT, walk
@@ -73,6 +74,8 @@ class _Planner:
         self.available: dict[Node, Node] = {}
         self.written: set[str] = set()
         self.totals: set[Node] = set()
+        self.summaries: dict[Summary, tuple[Tensor, tuple[Axis, ...], Node]] = {}
+        self.summarised: set[Tensor] = set()
         self.waiting = list(targets)
 
     def run(self) -> Plan:
@@ -123,7 +126,8 @@ class _Planner:
             m: tuple(replace(move, anchor=now(move.anchor), by=now(move.by)) for move in plan.moves.get(m, ()))
             for m in peers
         }
-        builder = PassBuilder(self.graph, self.roles, group, {m: renamed[m] for m in peers}, moves)
+        now_of = {m: renamed[m] for m in peers}
+        builder = PassBuilder(self.graph, self.roles, group, now_of, moves, None, self._summarise)
         stored = [t for t in self.waiting if t.node in group.stored]
         built_pass = builder.build([(t, rewriter(t.node)) for t in stored])
         self.waiting = [t for t in self.waiting if t not in stored]
@@ -145,7 +149,8 @@ class _Planner:
         members = list(dict.fromkeys([*own, *asked.values()]))
         inside = {inner for member in members for inner in walk(member) if inner is not member}
         assert not inside & set(members), "a root whose sums read one another"
-        builder = PassBuilder(graph, self.roles, replace(group, members=members), {m: m for m in members}, {}, unknown)
+        solved = replace(group, members=members)
+        builder = PassBuilder(graph, self.roles, solved, {m: m for m in members}, {}, unknown, self._summarise)
         made = builder.build([])
         assert all(accumulator.home == ROW for accumulator in made.accumulators), "a root with sums along columns"
         final = {member: builder.nodes[member] for member in members}
@@ -161,7 +166,7 @@ class _Planner:
             place, along = self._temporary(other)
             epilogue.append(Store(place, along, final[now]))
             self._provide(other, self._read(place, along))
-        self.stages.append(replace(made, solve=solve, epilogue=tuple(epilogue)))
+        self._append(replace(made, solve=solve, epilogue=tuple(epilogue)))
         self._provide(root, unknown)
 
     def _repeat(self, members: list[Node]) -> None:
@@ -254,7 +259,27 @@ class _Planner:
                 self._provide(member, self._total(member, accumulator))
         stores = tuple(self._store(t, s.node) for t, s in zip(stored, made.tile_stores))
         made = replace(made, accumulators=tuple(accumulators), epilogue=tuple(epilogue), tile_stores=stores)
+        self._append(made)
+
+    def _append(self, made: Pass) -> None:
+        """After what its tiles are told by."""
+        classes = made.classes
+        read = {node.attribute for root in classes.nodes for node in walk(root) if node.kind == "read"}
+        stores = []
+        for tensor, axes, value in self.summaries.values():
+            if tensor in read and tensor not in self.summarised:
+                self.summarised.add(tensor)
+                stores.append(Store(tensor, axes, value))
+        if stores:
+            self.stages.append(Nest(tuple(stores)))
         self.stages.append(made)
+
+    def _summarise(self, summary: Summary) -> Tensor:
+        """The tensor of a summary; it is filled before the first pass whose tiles it tells."""
+        if summary not in self.summaries:
+            axes, value = summary.axes_and_value(self.graph)
+            self.summaries[summary] = (self._new_temporary(axes, value.type, SUMMARY), axes, value)
+        return self.summaries[summary][0]
 
     def _rewrite(self, node: Node, renamed: dict[Node, Node], builder: PassBuilder) -> Node:
         final = {old: builder.nodes[new] for old, new in renamed.items()}

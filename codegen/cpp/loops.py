@@ -13,8 +13,6 @@ from .emitter import Emitter, Value
 from .names import literal
 from .reads import locate
 
-_IDENTITY = {"sum": "0", "prod": "1", "max": "-__builtin_inf()", "min": "__builtin_inf()"}
-
 
 def reduction_loop(em: Emitter, node: Node) -> Value:
     """A reduction as loops in the current scope; the last axis is taken in lanes if none are in use."""
@@ -25,7 +23,7 @@ def reduction_loop(em: Emitter, node: Node) -> Value:
     lanes_outside = em.lane_axis is not None and em.lane_axis in node.axes
     own_lanes = em.lane_axis is None and type == FLOAT and _can_use_lanes(em, node)
     name = em.fresh("sum")
-    start = "T(" + _IDENTITY[node.op] + ")" if type == FLOAT else f"int64_t({_IDENTITY[node.op]})"
+    start = literal(em.graph.neutral(node.op, type).attribute, type)
     vector = lanes_outside or own_lanes
     if vector:
         start = f"splat<T>({start})" if type == FLOAT else f"splat_longs<T>({start})"

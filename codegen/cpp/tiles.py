@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attnc.analysis.tiles import corners
+from attnc.analysis.tile_reads import LONG_RUN
+from attnc.analysis.tiles import corners, long_corners
 from attnc.analysis.weights import shift
-from attnc.ir import Axis
-from attnc.ir.node import BOOL, FLOAT, INT
+from attnc.ir import Axis, Node
+from attnc.ir.node import BOOL, FLOAT, INT, walk
 
 from ..statements import (
     NATURAL,
@@ -51,10 +52,13 @@ class TileWriter:
         em.line(f"const int64_t low = larger({low}, 0), stop = smaller({high}, {size});")
         for scan in self.tiles.scans:
             self._start_scan(scan)
+        for node in self._of_rows():
+            em.value(node)
         order = f"int64_t tile = low / {self.columns}; tile * {self.columns} < stop; ++tile"
         if self.tiles.is_reverse:
             order = f"int64_t tile = block_count(stop, {self.columns}) - 1; tile >= low / {self.columns}; --tile"
         with em.scope(f"for ({order})", {}):
+            self._skip_run()
             em.line(f"const int64_t first = tile * {self.columns};")
             em.line(f"const int64_t columns = smaller({self.columns}, {size} - first);")
             em.line("const int64_t begin = larger(low - first, 0) / lanes<T> * lanes<T>;")
@@ -66,6 +70,26 @@ class TileWriter:
                 em.line(f"if (!{em.scalar(classes.may)}) continue;")
             self._know_tiles()
             self._variants()
+
+    def _of_rows(self) -> list[Node]:
+        """What tells tiles and is looked up once for a block of rows."""
+        at, run = corners(self.em.graph), long_corners(self.em.graph)
+        columns = {at.first, at.last, run.first, run.last}
+        found = {node for root in self.tiles.classes.nodes for node in walk(root) if node.kind == "reduce"}
+        return sorted(node for node in found if not columns & set(walk(node)))
+
+    def _skip_run(self) -> None:
+        """At the first of a run of tiles: none of it may hold pairs."""
+        em, may = self.em, self.tiles.classes.may_long
+        count = LONG_RUN // self.columns
+        if may.is_const(True) or count < 2 or self.tiles.is_reverse:
+            return
+        with em.scope(f"if (tile % {count} == 0 || tile == low / {self.columns})", {}):
+            em.line(f"const int64_t next = (tile / {count} + 1) * {count};")
+            at = long_corners(em.graph)
+            self.owner._know_scalar(at.first, f"(tile * {self.columns})")
+            self.owner._know_scalar(at.last, f"(smaller(next * {self.columns}, stop) - 1)")
+            em.line(f"if (!{em.scalar(may)}) {{ tile = next - 1; continue; }}")
 
     def _start_scan(self, scan: Carry) -> None:
         """What the state is before the first tile."""
