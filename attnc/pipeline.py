@@ -26,8 +26,8 @@ from .analysis.shared_heads import heads_as_rows
 from .analysis.shifts import prove_shifts
 from .analysis.splits import split_sums
 from .analysis.support import NotLowered, first_not_monotone, first_unsupported
-from .analysis.twins import join_twins
 from .derivatives.roots import find_slopes
+from .derivatives.twins import join_twins
 from .derivatives.vjp import Seed, vjp
 from .derived import gradient_meaning, tangent_meaning
 from .diagnostics import AttnError

@@ -91,7 +91,9 @@ class TileReads:
         first, last = (graph.map("floordiv", (end, graph.const(length)), INT) for end in self.owner.ends(axis))
         found = []
         for op in ("min", "max"):
-            tensor = self.summarise(Summary(node.attribute, place, op, length))
+            tensor = self.summarise(Summary(node.attribute, place, op, min(length, RUN)))
+            if length > RUN:
+                tensor = self.summarise(Summary(tensor, place, op, length // RUN))
             found.append(self._extreme(op, tensor, {place: (first, last)}, node.args))
         return found[0], found[1]
 

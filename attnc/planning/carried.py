@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..analysis.support import NotLowered
-from ..analysis.twins import Twins
 from ..ir import Graph, Node
 from ..ir.node import INT, reachable
 from ..ir.rewrite import Rewriter
 from ..ir.roles import Roles
 from ..ir.scans import Scan, find_scan, is_of_pairs, is_ordered
+from ..ir.twins import Twins
 
 
 def carry_scans(graph: Graph, roots: Sequence[Node], roles: Roles) -> list[Node]:

@@ -61,7 +61,13 @@ def _below(node: Node, place: int, here: Conditions) -> Conditions:
 
 
 def _is_told_by_tiles(condition: Node, roles: Roles) -> bool:
-    """Of integers alone, none of them read at a position or along features, which every tile has all of."""
-    return not roles.axes(condition.axes, WIDTH) and all(
-        node.type != FLOAT and (node.kind != "read" or not roles.axes(node.axes, LENGTH)) for node in walk(condition)
-    )
+    """Of integers alone, those read being summarised, and none along features, which every tile has all of."""
+    if roles.axes(condition.axes, WIDTH):
+        return False
+    return all(node.type != FLOAT and (node.kind != "read" or _is_summarised(node, roles)) for node in walk(condition))
+
+
+def _is_summarised(read: Node, roles: Roles) -> bool:
+    """Whether it is read at one length at most, at an index of its own."""
+    moving = [position for position in read.args if roles.axes(position.axes, LENGTH)]
+    return len(moving) < 2 and all(position.kind == "index" for position in moving)

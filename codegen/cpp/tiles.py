@@ -76,7 +76,8 @@ class TileWriter:
         at, run = corners(self.em.graph), long_corners(self.em.graph)
         columns = {at.first, at.last, run.first, run.last}
         found = {node for root in self.tiles.classes.nodes for node in walk(root) if node.kind == "reduce"}
-        return sorted(node for node in found if not columns & set(walk(node)))
+        here = (node for node in found if all(self.em.has_coordinate(axis) for axis in node.axes))
+        return sorted(node for node in here if not columns & set(walk(node)))
 
     def _skip_run(self) -> None:
         """At the first of a run of tiles: none of it may hold pairs."""

@@ -71,6 +71,7 @@ class Emitter(ScopeStack[BlockScope]):
         self.intervals = Intervals()
         self.known: dict[Node, Access] = {}
         self.statistics: frozenset[Node] = frozenset()
+        self.corners: dict[Node, int] = {}  # of the tile, with the scope that knows them
         self.order: tuple[Axis, ...] = ()
 
     # --- scopes ------------------------------------------------------------------------------------------------

@@ -64,10 +64,13 @@ def _reduce(em: Emitter, node: Node) -> Value:
 
 
 def _running_level(em: Emitter, node: Node) -> int:
-    """Sums of what a pass accumulates are made where that stands."""
+    """Sums of what a pass accumulates are made where that stands, and what tells of a tile where that is known."""
     from attnc.ir.node import walk
 
-    return em.depth if any(part in em.statistics for part in walk(node)) else 0
+    parts = set(walk(node))
+    if parts & em.statistics:
+        return em.depth
+    return max((level for corner, level in em.corners.items() if corner in parts), default=0)
 
 
 # --- combining values ----------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from attnc.ir import Axis, Node
 from attnc.ir.node import BOOL, FLOAT, INT
@@ -118,6 +119,8 @@ def masked(
 ) -> str:
     """A value at all `dims`, neutral where the domain does not hold or an index of `checked` does not exist."""
     value = em.value(body)
+    if op in ("max", "min") and value.type == INT:
+        value = replace(value, text=em.cast_wide(value))
     masks = em.valid(dims, checked)
     if domain is not None and not domain.is_const(True):
         masks.append(em.spread(em.value(domain), dims))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from attnc.analysis.tiles import corners
 from attnc.analysis.weights import shift
 from attnc.ir import Axis, Node
-from attnc.ir.node import FLOAT, walk
+from attnc.ir.node import FLOAT, INT, walk
 
 from ..statements import Accumulate, Carry, Contract, Follow, Packed, Sweep, TileStatement
 from .emitter import Block, Emitter, Value
@@ -111,7 +112,7 @@ class TileWriter:
     def _loops(self) -> None:
         """Full blocks in a loop of their own, those at the borders in another; one loop where that is cheaper."""
         em, classes = self.em, self.run.tiles.classes
-        if classes.must.is_const(False) or self.products() > 3 or self.run.tiles.scans:
+        if classes.must.is_const(False) or self.products() > 3 or self.run.tiles.scans or self._asks_each():
             self._in_order()
             return
         low, high = em.value(classes.inner_low).text, em.value(classes.inner_high).text
@@ -147,6 +148,28 @@ class TileWriter:
             if tiles.is_reverse:
                 em.line("first = begin + (count - 1 - first) * COLUMNS")
             self._columns("first", is_full=False)
+            self._asked_body()
+
+    def _asks_each(self) -> bool:
+        """Whether bounds of the loop leave tiles in that a test leaves out."""
+        classes = self.run.tiles.classes
+        if classes.may.is_const(True) or self.run.solve is not None:
+            return False
+        is_read = any(node.kind == "read" for node in walk(classes.may))
+        return is_read or (classes.low.is_const(0) and classes.high is self.loop.size)
+
+    def _asked_body(self) -> None:
+        """Where a tile may hold pairs; asked only where the loop's bounds do not tell."""
+        if not self._asks_each():
+            self._body()
+            return
+        em, at = self.em, corners(self.em.graph)
+        em.line("last = tl.minimum(first + COLUMNS, end) - 1")
+        level = em.depth
+        for corner, name in ((at.first, "first"), (at.last, "last")):
+            em.known[corner] = lambda _, name=name: Value(name, INT, (), level)  # type: ignore[misc]
+            em.corners[corner] = level
+        with em.loop(f"if {em.value(self.run.tiles.classes.may).text}:", {}):
             self._body()
 
     def products(self) -> int:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..derivatives.vjp import Part
-from ..ir import Axis, Graph, Node, Tensor
-from ..ir.node import reachable
-from ..ir.rewrite import Rewriter, substitute
-from ..ir.roles import WIDTH, Roles
-from ..ir.scans import is_scan_of_pairs
+from .axis import Axis
+from .graph import Graph
+from .node import Node, reachable
+from .rewrite import substitute
+from .roles import WIDTH, Roles
 
 
 class Twins:
@@ -46,24 +45,4 @@ class Twins:
         return self.graph.reduce_as_is(node.op, axes, body, domain)
 
 
-def join_twins(graph: Graph, found: dict[Tensor, tuple[Part, ...]], roles: Roles) -> dict[Tensor, tuple[Part, ...]]:
-    """Gradients of scans of pairs by first copies; parts that are alike but for these are added."""
-    roots = [part.node for parts in found.values() for part in parts]
-    if not any(is_scan_of_pairs(node, roles) for node in reachable(roots) if node.kind == "reduce"):
-        return found
-    twins = Twins(graph, roles, roots)
-    rewriter = Rewriter(graph, visit=lambda node: twins.renamed(node) if node.kind == "reduce" else node)
-    out = {}
-    for tensor, parts in found.items():
-        joined: dict[tuple[Axis, ...], list[Node]] = {}
-        for part in parts:
-            axes = tuple(twins.first(axis) for axis in part.axes)
-            if len(set(axes)) < len(axes):
-                axes = part.axes
-            positions = {old: graph.index(new) for old, new in zip(part.axes, axes)}
-            joined.setdefault(axes, []).append(rewriter(substitute(graph, part.node, positions)))
-        out[tensor] = tuple(Part(axes, graph.add(*nodes)) for axes, nodes in joined.items())
-    return out
-
-
-__all__ = ["Twins", "join_twins"]
+__all__ = ["Twins"]
