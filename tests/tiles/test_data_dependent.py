@@ -88,7 +88,7 @@ MASKS = {
         "there[B, H, 11, 3]: int",
         "j // 64 in there[i // 64]",
         {"there": integers(0, 15, B, H, 11, 3)},
-        1.1,
+        1.5,
     ),
     "two segments": (
         "a[B, M]: int, c[B, N]: int",
