@@ -16,6 +16,7 @@ from attnc.ir import Node
 from attnc.ir.axis import Axis
 from attnc.ir.host import encode, evaluate, is_host
 from attnc.ir.node import walk
+from attnc.ir.roles import OUTER
 from attnc.ir.text import expression
 from attnc.pipeline import Derivation
 from attnc.planning.plan import Pass, Plan, Repeat
@@ -136,14 +137,19 @@ class _Explanation:
         columns = self._length(stage.loop)
         row = stage.row.name if stage.row else "one row"
         lines = [f"pass over {row} by {stage.loop.name}: tiles of {blocks.rows} by {blocks.columns}"]
+        pairs = self._pairs(stage, rows, columns)
+        of_tensors = ""
+        if counts is None and pairs is not None:
+            counts, of_tensors = _counted(pairs, blocks.rows, blocks.columns), ", of the tensors given"
         if counts is None:
             visited = 1.0
             lines.append("  which tiles are visited depends on the tensors given")
         else:
             visited = (counts.full + counts.partial) / max(counts.all, 1)
             shares = [f"{100 * n / max(counts.all, 1):.1f} % {what}" for n, what in self._shares(counts)]
-            lines.append(f"  {counts.all} tiles for each head: {', '.join(shares)}")
-        density = self._density(stage, rows, columns)
+            each = "" if of_tensors else " for each head"
+            lines.append(f"  {counts.all} tiles{each}: {', '.join(shares)}{of_tensors}")
+        density = 1.0 if stage.domain.is_const(True) else float(pairs.double().mean()) if pairs is not None else None
         if density is not None and density < 1:
             bound = f"{1 / density:.3g}" if density else "unlimited"
             reached = f"{1 / visited:.3g}" if visited else "unlimited"
@@ -206,18 +212,21 @@ class _Explanation:
                     counts.partial += 1
         return counts
 
-    def _density(self, stage: Pass, rows: int, columns: int) -> float | None:
-        """The share of pairs that the domain holds."""
-        if stage.domain.is_const(True):
-            return 1.0
+    def _pairs(self, stage: Pass, rows: int, columns: int) -> torch.Tensor | None:
+        """Which pairs the domain holds, rows and columns last; None where that is not told or too much."""
+        if stage.domain.is_const(True) or stage.row is None:
+            return None
         outer = [self._length(axis) for axis in stage.domain.axes if axis not in (stage.row, stage.loop)]
         if rows * columns * math.prod(outer) > _MOST_PAIRS or rows * columns == 0:
             return None
         if any(_reads_other(node) for node in walk(stage.domain)):
             return None
         evaluator = make_evaluator(self.card, self.tensors, {**self.parameters, **self.step})
-        value = evaluator(stage.domain).double()
-        return float(value.mean())
+        others = self.derivation.roles.axes(stage.domain.axes - {stage.row, stage.loop}, OUTER)
+        if stage.domain.axes - {*others, stage.row, stage.loop}:
+            return None
+        value: torch.Tensor = evaluator.result(stage.domain, (*others, stage.row, stage.loop))
+        return value
 
 
 def _with_repeats(plan: Plan) -> Iterator[tuple[Pass, Repeat | None]]:
@@ -227,6 +236,21 @@ def _with_repeats(plan: Plan) -> Iterator[tuple[Pass, Repeat | None]]:
             yield from ((inner, stage) for inner in stage.stages if isinstance(inner, Pass))
         elif isinstance(stage, Pass):
             yield stage, None
+
+
+def _counted(pairs: torch.Tensor, rows: int, columns: int) -> Counts:
+    """Tiles of these pairs by class, those of all sequences and heads."""
+    counts = Counts(0, 0, 0)
+    for first_row in range(0, pairs.shape[-2], rows):
+        band = pairs[..., first_row : first_row + rows, :]
+        for first in range(0, pairs.shape[-1], columns):
+            tile = band[..., first : first + columns].flatten(-2)
+            some, full = int(tile.any(-1).sum()), int(tile.all(-1).sum())
+            full = full if tile.shape[-1] == columns * band.shape[-2] else 0
+            counts.empty += tile[..., 0].numel() - some
+            counts.full += full
+            counts.partial += some - full
+    return counts
 
 
 def _reads_other(node: Node) -> bool:

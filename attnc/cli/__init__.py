@@ -16,6 +16,7 @@ from .check import check
 from .colours import painted
 from .explain import explain
 from .fmt import fmt
+from .mask import mask
 from .new import new
 from .show import show
 from .verify import verify
@@ -25,6 +26,7 @@ attnc new sliding            a spec to start from, and a test of it
 attnc check sliding.attn     is it well-formed?
 attnc verify sliding.attn    do its kernels compute what it says?
 attnc explain sliding.attn   what runs, and why?
+attnc mask sliding.attn      which pairs exist, and in which tiles?
 
 Exit status: 0 all is well, 1 a mistake in a spec or a call, 2 a command that is not understood.
 """
@@ -59,7 +61,7 @@ def commands() -> None:
     """A compiler for attention: write what it is, get fast, differentiable, verified kernels."""
 
 
-for _command in (build, check, explain, fmt, new, show, verify):
+for _command in (build, check, explain, fmt, mask, new, show, verify):
     commands.add_command(_command)
 
 
