@@ -16,6 +16,7 @@ from attnc.codegen.plan_to_statements import to_statements
 from attnc.codegen.statements import Program
 from attnc.codegen.triton.program import TritonSource, write_module
 
+from .analysis.exchange import exchange_sums
 from .analysis.given_shifts import give_shifts
 from .analysis.groups import find_groups, lift_groups
 from .analysis.joins import join_sums
@@ -95,7 +96,8 @@ class Derivation:
                 raise wrong.error()
             lifted = lift_groups(graph, find_groups(graph, solved, self.roles))
             proved = give_shifts(graph, prove_shifts(graph, lifted), self.roles)
-            out[result.name] = (split_sums(graph, proved, self.roles), result.axes)
+            (exchanged,) = exchange_sums(graph, [split_sums(graph, proved, self.roles)], self.roles)
+            out[result.name] = (exchanged, result.axes)
         return out
 
     @property
@@ -121,6 +123,7 @@ class Derivation:
         found = join_twins(graph, vjp(graph, seeds, tensors, self.roles), self.roles)
         parts = [(tensor, part) for tensor in tensors for part in found[tensor]]
         nodes = [lift_groups(graph, find_groups(graph, part.node, self.roles)) for _, part in parts]
+        nodes = exchange_sums(graph, nodes, self.roles)
         saves = choose_saves(graph, nodes, forward, frozenset(cotangents.values()), self.roles)
         targets = [
             Target(Tensor(GRADIENT + tensor.name, tensor.sizes, FLOAT, "result"), part.axes, node)

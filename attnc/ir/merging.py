@@ -23,6 +23,9 @@ def merge_sums(graph: Graph, outer: Node, is_long: Callable[[Node], bool]) -> No
         arg.axes & bound for arg, _ in rest
     ):
         return outer
+    # features that only the rest has would be gone through for every tuple of the inner sum
+    if any(axis.is_vector and axis in outer.axes and axis not in found.axes for arg, _ in rest for axis in arg.axes):
+        return outer
     value = graph.product([*rest, (found.body, 1)])
     axes = (*outer.attribute, *found.attribute)
     return graph.reduce("sum", axes, value, graph.all(outer.domain, found.domain))
