@@ -20,7 +20,7 @@ from .compare import EAGER, FLEX, OURS, SDPA, Compile, Row, run_case
 from .report import Findings
 from .timing import Effort
 
-_PARTS = 9
+_PARTS = 10
 
 
 @click.command()
@@ -95,6 +95,8 @@ class Run:
         begin("a window beside causal")
         long = Effort(1, 1, 0) if self.quick else Effort(3, 5, 8)
         findings.variants += variants.measure_window(Sizes(1, 8, 4 * n, 64), 256, long)
+        begin("what a pair costs where few exist")
+        findings.variants += variants.measure_sparse(Sizes(1, 4, 4 * n, 64), long)
         begin("memory")
         findings.memory = memory.measure(Sizes(1, 8, 512 if self.quick else 16384, 64), self.threads)
         begin("derivatives of second order")
