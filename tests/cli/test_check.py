@@ -55,7 +55,7 @@ def test_every_example_is_well_formed(attnc):
     found = attnc("check", EXAMPLES)
     assert found.exit_code == 0 and "note" not in found.stdout
     assert (
-        found.stdout.count("well-formed\n") == len(list(EXAMPLES.glob("*.attn"))) + 2
+        found.stdout.count("well-formed\n") == len(list(EXAMPLES.rglob("*.attn"))) + 2
     )  # t5 and pair_bias hold two each
 
 
