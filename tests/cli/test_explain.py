@@ -50,7 +50,7 @@ def test_why_there_are_several_passes(attnc, tmp_path):
 
     assert reasons("softmax[j](s)") == []
     assert reasons("standardize[j](abs(s))") == ["no factor keeps a running sum in step with it"]
-    assert reasons("standardize[j](s)") == ["it goes over other tiles"]  # the sum of the keys, for all queries
+    assert set(reasons("standardize[j](s)")) == {"it goes over other tiles"}  # the sum of the keys, for all queries
     assert set(reasons("sparsemax[j](s)")) == {"a root is looked for in passes of its own"}
     assert reasons("softmax[j](s) * softmax[i](s)") == ["it goes over other tiles"]
 
