@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from ..ir import Axis, Graph, Node, Tensor
 from ..ir.node import BOOL, INT
+from .interval_rules import Bounds
 
 if TYPE_CHECKING:
-    from .tiles import Bounds, TileAnalysis
+    from .tiles import TileAnalysis
 
 SUMMARY = "summary"  # the origin of tensors that hold summaries
 # entries to a run: of the axis of rows, of the looped axis, and of the looped axis for many tiles at once

@@ -8,14 +8,12 @@ or loop index is bounded by summaries of the tensor (see tile_reads.py). What ca
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..ir import Axis, Graph, Node
 from ..ir.node import BOOL, INT, walk
+from .interval_rules import INTERVALS, Bounds, extreme, quotient
 from .tile_reads import LONG_RUN, RUN, SUMMARY, Summarise, TileReads
-
-Bounds = tuple[Node, Node] | None
 
 
 @dataclass(frozen=True)
@@ -187,7 +185,7 @@ class TileAnalysis:
             return part and (self.graph.to_float(part[0]), self.graph.to_float(part[1]))
         if node.is_product and any(exponent != 1 for exponent in node.attribute):
             return None
-        rule = _INTERVALS.get(node.op)
+        rule = INTERVALS.get(node.op)
         parts = [self.bounds(arg) for arg in node.args] if rule else []
         known = [part for part in parts if part is not None]
         return rule(self.graph, known) if rule and len(known) == len(parts) else None
@@ -199,8 +197,8 @@ class TileAnalysis:
             return None
         may, must = self.decide(node.args[0])
         zero = graph.const(0)
-        low = graph.where(must, part[0], _extreme(graph, "min", part[0], zero))
-        high = graph.where(must, part[1], _extreme(graph, "max", part[1], zero))
+        low = graph.where(must, part[0], extreme(graph, "min", part[0], zero))
+        high = graph.where(must, part[1], extreme(graph, "max", part[1], zero))
         return graph.guard(may, low), graph.guard(may, high)
 
     def _counted(self, node: Node) -> Bounds:
@@ -247,15 +245,15 @@ class TileAnalysis:
             inward = condition.op == "and"
             low, high = parts[0]
             for other_low, other_high in parts[1:]:
-                low = _extreme(graph, "max" if inward else "min", low, other_low)
-                high = _extreme(graph, "min" if inward else "max", high, other_high)
+                low = extreme(graph, "max" if inward else "min", low, other_low)
+                high = extreme(graph, "min" if inward else "max", high, other_high)
             return low, high
         if condition.op == "at_most_zero":
             return self._half_line(condition.args[0], whole)
         if condition.op == "equal_zero":
             low, high = self._half_line(condition.args[0], whole)
             other_low, other_high = self._half_line(graph.neg(condition.args[0]), whole)
-            return _extreme(graph, "max", low, other_low), _extreme(graph, "min", high, other_high)
+            return extreme(graph, "max", low, other_low), extreme(graph, "min", high, other_high)
         return whole
 
     def inner(self, condition: Node) -> tuple[Node, Node]:
@@ -274,7 +272,7 @@ class TileAnalysis:
     def _common(self, parts: list[tuple[Node, Node]]) -> tuple[Node, Node]:
         low, high = parts[0]
         for other_low, other_high in parts[1:]:
-            low, high = _extreme(self.graph, "max", low, other_low), _extreme(self.graph, "min", high, other_high)
+            low, high = extreme(self.graph, "max", low, other_low), extreme(self.graph, "min", high, other_high)
         return low, high
 
     def _either(self, parts: list[tuple[Node, Node]]) -> tuple[Node, Node]:
@@ -282,104 +280,46 @@ class TileAnalysis:
         low, high = parts[0]
         for other_low, other_high in parts[1:]:
             if low is other_low:
-                high = _extreme(self.graph, "max", high, other_high)
+                high = extreme(self.graph, "max", high, other_high)
             elif high is other_high:
-                low = _extreme(self.graph, "min", low, other_low)
+                low = extreme(self.graph, "min", low, other_low)
         return low, high
 
     def _half_line(self, form: Node, whole: tuple[Node, Node], inside: bool = False) -> tuple[Node, Node]:
-        """Loop indices c with rate · c + rest <= 0 for some row of the block, or (`inside`) for every one."""
+        """Loop indices c with rate · c + rest <= 0 for some row of the block, or (`inside`) for every one; also of
+        rate · (c // d) + rest."""
         graph = self.graph
         unknown = (graph.const(0), graph.const(0)) if inside else whole
-        own = graph.index(self.loop)
         coefficients = dict(zip(form.args, form.attribute[0])) if form.is_sum else {form: 1}
-        rate = coefficients.get(own)
-        if rate is None:
+        own = next((term for term in coefficients if self._divisors(term) is not None), None)
+        if own is None:
             return unknown
+        rate = coefficients[own]
         rest = graph.sub(form, graph.scale(rate, own))
         bounds = self.bounds(rest) if self.loop not in rest.axes else None
         if bounds is None:
             return unknown
         least = bounds[1 if inside else 0]
+        divisors = self._divisors(own) or ()
+        divisor = graph.mul(*divisors) if divisors else graph.const(1)
         if rate > 0:
-            last = graph.neg(least) if rate == 1 else _quotient(graph, graph.neg(least), rate)
-            return whole[0], _extreme(graph, "min", whole[1], graph.add(last, graph.const(1)))
-        first = least if rate == -1 else graph.neg(_quotient(graph, graph.neg(least), -rate))
-        return _extreme(graph, "max", whole[0], first), whole[1]
+            last = graph.neg(least) if rate == 1 else quotient(graph, graph.neg(least), rate)
+            end = graph.mul(graph.add(last, graph.const(1)), divisor)
+            found = whole[0], extreme(graph, "min", whole[1], end)
+        else:
+            first = least if rate == -1 else graph.neg(quotient(graph, graph.neg(least), -rate))
+            found = extreme(graph, "max", whole[0], graph.mul(first, divisor)), whole[1]
+        is_positive = graph.all(*(graph.compare(">", one, graph.const(0)) for one in divisors))
+        return graph.where(is_positive, found[0], unknown[0]), graph.where(is_positive, found[1], unknown[1])
 
+    def _divisors(self, term: Node) -> tuple[Node, ...] | None:
+        """What the loop's index is divided by, one after the other, each one number for the tile."""
+        if term is self.graph.index(self.loop):
+            return ()
+        if term.kind != "map" or term.op != "floordiv" or term.args[1].axes:
+            return None
+        inner = self._divisors(term.args[0])
+        return None if inner is None else (*inner, term.args[1])
 
-def _extreme(graph: Graph, op: str, a: Node, b: Node) -> Node:
-    if a is b:
-        return a
-    if a.kind == "const" and b.kind == "const":
-        return graph.const(max(a.attribute, b.attribute) if op == "max" else min(a.attribute, b.attribute))
-    return graph.map(op, (a, b), INT)
-
-
-def _quotient(graph: Graph, a: Node, divisor: int) -> Node:
-    if a.kind == "const":
-        return graph.const(a.attribute // divisor)
-    return graph.map("floordiv", (a, graph.const(divisor)), INT)
-
-
-Pair = tuple[Node, Node]
-
-
-def _through(op: str) -> Callable[[Graph, list[Pair]], Bounds]:
-    def rule(graph: Graph, parts: list[Pair]) -> Bounds:
-        (a, b), (c, d) = parts
-        return _extreme(graph, op, a, c), _extreme(graph, op, b, d)
-
-    return rule
-
-
-def _floordiv(graph: Graph, parts: list[Pair]) -> Bounds:
-    (a, b), (c, d) = parts
-    if c is not d:
-        return None
-    low, high = graph.map("floordiv", (a, c), INT), graph.map("floordiv", (b, c), INT)
-    if c.kind in ("const", "size") and not (c.kind == "const" and c.attribute <= 0):
-        return low, high
-    return _extreme(graph, "min", low, high), _extreme(graph, "max", low, high)
-
-
-def _mod(graph: Graph, parts: list[Pair]) -> Bounds:
-    (a, b), (c, d) = parts
-    if c is not d:
-        return None
-    one = graph.const(1)
-    same = graph.compare("==", graph.map("floordiv", (a, c), INT), graph.map("floordiv", (b, c), INT))
-    edge = graph.sub(c, one)
-    low = graph.where(same, graph.map("mod", (a, c), INT), _extreme(graph, "min", edge, graph.const(0)))
-    high = graph.where(same, graph.map("mod", (b, c), INT), _extreme(graph, "max", edge, graph.const(0)))
-    wide_low = _extreme(graph, "min", low, graph.add(c, one))
-    return _extreme(graph, "min", wide_low, low), high
-
-
-def _abs(graph: Graph, parts: list[Pair]) -> Bounds:
-    ((a, b),) = parts
-    zero = graph.const(0)
-    low = _extreme(graph, "max", zero, _extreme(graph, "max", a, graph.neg(b)))
-    return low, _extreme(graph, "max", graph.neg(a), b)
-
-
-def _mul(graph: Graph, parts: list[Pair]) -> Bounds:
-    if len(parts) != 2:
-        return None
-    corners = [graph.mul(x, y) for x in parts[0] for y in parts[1]]
-    low = high = corners[0]
-    for corner in corners[1:]:
-        low, high = _extreme(graph, "min", low, corner), _extreme(graph, "max", high, corner)
-    return low, high
-
-
-_INTERVALS: dict[str, Callable[[Graph, list[Pair]], Bounds]] = {
-    "max": _through("max"),
-    "min": _through("min"),
-    "floordiv": _floordiv,
-    "mod": _mod,
-    "abs": _abs,
-    "mul": _mul,
-}
 
 __all__ = ["BOOL", "Corners", "TileAnalysis", "TileClasses", "classify", "corners", "long_corners"]
