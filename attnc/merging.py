@@ -71,7 +71,8 @@ def _state_of(meaning: Meaning, forward: Roots, roles: Roles) -> _State:
     needed: dict[Node, Piece] = {}
     waiting = _outermost(roots, pieces, meaning.name, roles)
     while waiting:
-        piece = pieces[waiting.pop()]
+        piece = pieces[max(waiting)]
+        waiting.remove(piece.node)
         needed[piece.node] = piece
         waiting |= _outermost(piece.node.args, pieces, meaning.name, roles) - needed.keys()
         if piece.moves is None:

@@ -7,6 +7,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd import forward_ad
 
 import attnc
+from attnc.runtime.masks import draw_mask
 from attnc.runtime.operators import call_as_operation
 
 B, H, G, N, D, E = 2, 4, 2, 6, 8, 5
@@ -122,6 +123,8 @@ def too_many_weights():
     WEIGHTS(long, long)
 
 
+CHOSEN = attnc.loads("attention chosen axis i, j: N mask topk[j](q[i] @ k[j], 4)")
+WINDOWS = attnc.loads("attention windows axis i, j: N input w[H]: int mask abs(i - j) <= w[h]")
 NORMALIZED = attnc.loads("attention normalized normalize p = standardize[j](s)")
 
 CASES = {
@@ -198,6 +201,8 @@ CASES = {
     "not-differentiable/nothing": lambda: SLIDING.gradient(()),
     "not-mergeable/one_size": lambda: SLIDING.partial(),
     "not-mergeable/two_passes": lambda: NORMALIZED.partial(),
+    "not-drawn/computed": lambda: draw_mask(CHOSEN, (numbers(B, H, N, D),) * 3, {}, 0, 0),
+    "not-drawn/no_head": lambda: draw_mask(WINDOWS, (*(numbers(B, H, N, D),) * 3, torch.ones(H).long()), {}, 0, H),
     "second-order/create_graph": twice_differentiated,
     "forward-mode/dual": dual_numbers,
     "no-data/fake": without_data,
