@@ -13,6 +13,7 @@ from ..ir.logic import conjuncts
 from ..ir.node import FLOAT
 from ..ir.rewrite import Rewriter
 from ..ir.roles import LENGTH, OUTER, WIDTH, Roles
+from ..ir.summation import is_finite
 
 
 def exchange_sums(graph: Graph, roots: Sequence[Node], roles: Roles) -> list[Node]:
@@ -41,7 +42,10 @@ def _exchanged(graph: Graph, node: Node, roles: Roles) -> Node:
         return node
     total = _total(graph, node, right, graph.all(*inside), roles)
     found = graph.reduce("sum", moving[0][0].attribute, graph.mul(left, total))
-    rest = graph.product([(base, e) for base, e in factors if base is not moving[0][0]])
+    others = [(base, e) for base, e in factors if base is not moving[0][0]]
+    if inside and not all(e > 0 and is_finite(base) for base, e in others):
+        return node  # of no keys the sum is 0, whatever it is multiplied by
+    rest = graph.product(others)
     outside = graph.all(*(c for c in conditions if not c.axes & bound))
     return graph.guard(outside, graph.scale(scale, graph.mul(rest, found)))
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..ir import Axis, Graph, Node, Tensor
-from ..ir.node import BOOL, INT
+from ..ir.node import BOOL, FLOAT, INT
 from .interval_rules import Bounds
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ class TileReads:
     def bounds(self, node: Node) -> Bounds:
         if node.attribute.origin in ("unknown", "state"):
             return None
+        if node.type == FLOAT and node.attribute.origin != "input":
+            return None  # what is computed is compared with 0, as a divisor: that leaves out no tile
         moving = [place for place, position in enumerate(node.args) if position.axes & self.owner.moving]
         plain = [place for place in moving if self._own_index(node, place) is not None]
         if plain and len(moving) == 1:

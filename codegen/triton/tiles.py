@@ -152,10 +152,11 @@ class TileWriter:
 
     def _asks_each(self) -> bool:
         """Whether bounds of the loop leave tiles in that a test leaves out."""
-        classes = self.run.tiles.classes
-        if classes.may.is_const(True) or self.run.solve is not None:
+        classes, at = self.run.tiles.classes, corners(self.em.graph)
+        parts = set(walk(classes.may))
+        if self.run.solve is not None or not parts & {at.first, at.last}:
             return False
-        is_read = any(node.kind == "read" for node in walk(classes.may))
+        is_read = any(node.kind == "read" for node in parts)
         return is_read or (classes.low.is_const(0) and classes.high is self.loop.size)
 
     def _asked_body(self) -> None:
