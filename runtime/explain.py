@@ -16,7 +16,6 @@ from attnc.ir import Node
 from attnc.ir.axis import Axis
 from attnc.ir.host import encode, evaluate, is_host
 from attnc.ir.node import walk
-from attnc.ir.roles import OUTER
 from attnc.ir.text import expression
 from attnc.pipeline import Derivation
 from attnc.planning.plan import Pass, Plan, Repeat
@@ -214,7 +213,7 @@ class _Explanation:
 
     def _pairs(self, stage: Pass, rows: int, columns: int) -> torch.Tensor | None:
         """Which pairs the domain holds, rows and columns last; None where that is not told or too much."""
-        if stage.domain.is_const(True) or stage.row is None:
+        if stage.domain.is_const(True):
             return None
         outer = [self._length(axis) for axis in stage.domain.axes if axis not in (stage.row, stage.loop)]
         if rows * columns * math.prod(outer) > _MOST_PAIRS or rows * columns == 0:
@@ -222,11 +221,10 @@ class _Explanation:
         if any(_reads_other(node) for node in walk(stage.domain)):
             return None
         evaluator = make_evaluator(self.card, self.tensors, {**self.parameters, **self.step})
-        others = self.derivation.roles.axes(stage.domain.axes - {stage.row, stage.loop}, OUTER)
-        if stage.domain.axes - {*others, stage.row, stage.loop}:
-            return None
-        value: torch.Tensor = evaluator.result(stage.domain, (*others, stage.row, stage.loop))
-        return value
+        others = sorted(stage.domain.axes - {stage.row, stage.loop})
+        if stage.row is None:
+            return evaluator.result(stage.domain, (*others, stage.loop)).unsqueeze(-2)
+        return evaluator.result(stage.domain, (*others, stage.row, stage.loop))
 
 
 def _with_repeats(plan: Plan) -> Iterator[tuple[Pass, Repeat | None]]:

@@ -13,7 +13,7 @@ from attnc.codegen.cpp.names import Names
 from attnc.diagnostics import Diagnostic
 from attnc.ir import Axis, Node
 from attnc.ir.node import walk
-from attnc.ir.roles import OUTER, Roles
+from attnc.ir.roles import OUTER
 
 from .dense import make_evaluator
 from .entry import _arrange
@@ -85,7 +85,9 @@ def draw_mask(attention: Attention, args: Sequence[Any], kwargs: dict[str, Any],
     height, width = evaluator.length(made.row), evaluator.length(made.loop)
     if height * width > MOST_PAIRS:
         raise NotDrawn(attention.name, f"{height} by {width} pairs are more than {MOST_PAIRS}").error()
-    order = (*_outer(made.domain, derivation.roles), made.row, made.loop)
+    order = (*derivation.roles.axes(made.domain.axes, OUTER), made.row, made.loop)
+    if made.domain.axes - set(order):
+        raise NotDrawn(attention.name, "it depends on a third length").error()
     value = evaluator.result(made.domain, order)
     for axis in order[:-2]:
         value = value[_chosen(axis, batch, head, evaluator.sizes, attention.name)]
@@ -96,10 +98,6 @@ def draw_mask(attention: Attention, args: Sequence[Any], kwargs: dict[str, Any],
 def _is_computed(node: Node) -> bool:
     """Whether a stage makes it: sums over features of inputs are not."""
     return node.kind in ("root", "recur") or (node.kind == "read" and node.attribute.origin != "input")
-
-
-def _outer(domain: Node, roles: Roles) -> tuple[Axis, ...]:
-    return roles.axes(domain.axes, OUTER)
 
 
 def _chosen(axis: Axis, batch: int, head: int, sizes: dict[str, int], name: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import click
 
@@ -84,9 +85,12 @@ def _read(path: Path) -> dict[str, Any]:
     import torch
 
     try:
-        with np.load(path) as found:
+        found = np.load(path)
+        if not isinstance(found, np.lib.npyio.NpzFile):
+            raise ValueError("it holds one array without a name")
+        with found:
             return {name: torch.from_numpy(found[name]) for name in found.files}
-    except (ValueError, EOFError) as error:
+    except (ValueError, TypeError, EOFError, BadZipFile) as error:
         raise AttnError([Diagnostic("bad-option", f"'{path}' in --tensors is no .npz file: {error}")]) from None
 
 

@@ -35,6 +35,19 @@ def test_pictures(attnc, tmp_path, name):
     assert place.read_bytes()[:5] in (b"\x89PNG\r", b"<?xml")
 
 
+@pytest.mark.parametrize("name", ["one.npy", "text.npz", "words.npz"])
+def test_files_that_hold_no_tensors(attnc, tmp_path, name):
+    place = tmp_path / name
+    if name == "one.npy":
+        np.save(place, np.zeros(3))
+    elif name == "words.npz":
+        np.savez(place, doc=np.array(["a", "b"]))
+    else:
+        place.write_text("no archive")
+    found = attnc("mask", EXAMPLES / "documents.attn", "--tensors", place)
+    assert found.exit_code == 1 and "in --tensors is no .npz file" in found.stderr
+
+
 def test_a_mask_that_removes_everything(attnc, tmp_path):
     spec = tmp_path / "none.attn"
     spec.write_text("attention none(w: int = 0)\naxis i, j: N\nmask abs(i - j) < w\n")

@@ -1,7 +1,7 @@
 """Masks that read tensors: tiles are told by summaries, in both orientations; none with pairs is lost, few are visited
 for nothing, and results are those of the dense meaning."""
 
-import ctypes
+import math
 
 import numpy as np
 import pytest
@@ -11,8 +11,9 @@ import attnc
 from attnc.codegen.cpp.blocks import choose_blocks
 from attnc.codegen.cpp.names import Names
 from attnc.codegen.statements import RunPass
+from attnc.ir.host import encode, evaluate
 
-from .test_visits import counted
+from .test_visits import visits_of
 
 B, H, G, M, N, D = 2, 4, 2, 700, 900, 16
 
@@ -142,17 +143,9 @@ def tensors():
 
 def visits(spec, inputs, given):
     """(plan, tiles counted) forward and backward."""
-    caller = spec.__dict__["_caller"]
-    values = tuple(given.get(item.name, inputs["qkv".find(item.name)]) for item in spec.card().inputs)
-    situation = caller.situation(spec.card(), values, {})
-    named = {name: t.detach() for name, t in zip(situation.names, values)}
-    filled, forward = counted(situation.forward, named)
-    available = {**named, "d out": torch.ones_like(filled["out"])}
-    available |= {kept.name: filled[kept.result or kept.name] for kept in situation.forward.kernel.kept}
-    _, backward = counted(situation.backward(available), available)
-    derivation = spec.derivation()
-    gradient = derivation.gradient(("q", "k", "v"))
-    return [(derivation.plan_forward(gradient.kept), forward), (derivation.plan_backward(gradient), backward)]
+    return visits_of(
+        spec, tuple(given.get(item.name, inputs["qkv".find(item.name)]) for item in spec.card().inputs), {}
+    )
 
 
 def tiles(spec, plan, condition, given):
@@ -227,6 +220,8 @@ def test_nothing_is_made_again_when_a_mask_changes():
 def test_summaries_grow_with_the_length_alone():
     derivation = build(*MASKS["documents"][:2]).derivation()
     plan = derivation.plan_forward(())
-    names = {tensor.name for tensor, _ in plan.temporaries if tensor.origin == "summary"}
-    assert len(names) == 6  # least and largest: of queries, of keys, and of runs of tiles
-    assert ctypes.sizeof(ctypes.c_int64) * sum(-(-(1 << 20) // run) * 2 for run in (16, 64, 4096)) < 2 << 20
+    summaries = [axes for tensor, axes in plan.temporaries if tensor.origin == "summary"]
+    assert len(summaries) == 6  # least and largest: of queries, of keys, and of runs of tiles
+    long = {"B": 1, "M": 1 << 20, "N": 1 << 20}
+    entries = [math.prod(evaluate(encode(axis.size), long) for axis in axes) for axes in summaries]
+    assert 8 * sum(entries) < 2 << 20  # bytes

@@ -66,9 +66,13 @@ def visits(spec, given):
     inputs = tensors(given)
     numbers = {name: x for name, x in given.items() if not isinstance(x, torch.Tensor)}
     spec(*[t.detach() for t in inputs], **numbers)
-    caller = spec.__dict__["_caller"]
     parameters = {p.name: numbers[p.name] for p in spec.card().parameters}
-    situation = caller.situation(spec.card(), tuple(inputs), parameters)
+    return visits_of(spec, tuple(inputs), parameters)
+
+
+def visits_of(spec, inputs, parameters):
+    """The same for inputs in the order of the card, once the spec was called with them."""
+    situation = spec.__dict__["_caller"].situation(spec.card(), inputs, parameters)
     named = {name: t.detach() for name, t in zip(situation.names, inputs)}
     filled, forward = counted(situation.forward, named)
     available = {**named, "d out": torch.ones_like(filled["out"])}
