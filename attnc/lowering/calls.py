@@ -13,6 +13,7 @@ from ..ir.node import BOOL, FLOAT, INT
 from .environment import Environment
 from .expressions import condition, evaluate, evaluate_all, integer
 from .functions import FUNCTIONS, pointwise
+from .grids import grid_index, is_grid_index
 from .joined import join
 from .mistakes import (
     ArgumentTwice,
@@ -63,8 +64,8 @@ FOREIGN = {
 
 def call(expr: tree.Call, env: Environment) -> Value:
     name = expr.function.id
-    if env.local is None and expr.bracket is None and _is_product_index(name, env):
-        return _product_index(expr, env)
+    if is_grid_index(expr, env):
+        return grid_index(expr, env)
     if name in env.scope.definitions:
         from .definitions import expand
 
@@ -89,10 +90,6 @@ def unknown_function(expr: tree.Call, env: Environment) -> UnknownFunction:
         remedy = f"'{name}' is {role}: read it with '{name}[{', '.join(texts)}]', or multiply with '*'"
     near = did_you_mean(name, [*BUILT_IN, *scope.definitions])
     return UnknownFunction(expr.function.span, name, near, remedy)
-
-
-def _is_product_index(name: str, env: Environment) -> bool:
-    return name in env.scope.axes and env.scope.axes[name] in env.scope.components
 
 
 # --- brackets ------------------------------------------------------------------------------------------------------
@@ -285,19 +282,6 @@ def _solve(expr: tree.Call, env: Environment) -> Value:
     matrix, right = arguments_of(expr, env.inside(axes), ("A", "b"))
     free = (matrix.node.axes | right.node.axes) - {axes[1]}
     return Value(env.scope.graph.opaque("solve", (matrix.node, right.node), free, FLOAT, "'solve'", axes))
-
-
-def _product_index(expr: tree.Call, env: Environment) -> Value:
-    axis = env.scope.axes[expr.function.id]
-    names = env.scope.components[axis]
-    form = f"{expr.function.id}({', '.join(names)})"
-    given = match_arguments(expr, names, form)
-    if len(given) < len(names):
-        missing = tuple(name for name in names if name not in given)
-        raise MissingArgument(expr.function.span, expr.function.id, missing, form).error()
-    nodes = tuple(integer(given[name].value, env, "a position") for name in names)
-    free = frozenset().union(*(node.axes for node in nodes))
-    return Value(env.scope.graph.opaque("position", nodes, free, INT, "a product axis", axis))
 
 
 _STRUCTURES: dict[str, Callable[[tree.Call, Environment], Value]] = {

@@ -27,7 +27,7 @@ from .mistakes import (
 )
 from .scope import DEFAULT_INPUTS, STANDARD_INDICES, STANDARD_SIZES, Scope
 from .sizes import is_never_true, size_text, upper_bound
-from .value import Poisoned
+from .value import Component, Poisoned
 
 
 def declare_parameter(scope: Scope, parameter: tree.Parameter) -> None:
@@ -217,11 +217,11 @@ def _plain_axis(scope: Scope, item: tree.AxisItem, entry: tree.Expr) -> None:
 
 
 def _product_axis(scope: Scope, item: tree.AxisItem, size: tree.ProductSize) -> None:
-    whole = scope.graph.mul(*(_size(scope, expr) for _, expr in size.components))
+    components = tuple(Component(name, _size(scope, expr)) for name, expr in size.components)
+    whole = scope.graph.mul(*(one.size for one in components))
     for name in item.names:
-        axis = scope.graph.axis(name.id, whole, construct="a product axis")
-        scope.axes[name.id] = axis
-        scope.components[axis] = tuple(name for name, _ in size.components)
+        axis = scope.axes[name.id] = scope.graph.axis(name.id, whole)
+        scope.components[axis] = components
 
 
 def _joined_axis(scope: Scope, item: tree.AxisItem, size: tree.JoinedSize) -> None:

@@ -11,14 +11,16 @@ from ..ir import Axis, Node
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry of a subscript: a position, or a slice (then `axis` is new and `node` runs along it)."""
+    """One entry of a subscript: a position, or the start of a slice. An index of a product axis has the condition under
+    which no component is outside, and the size of that axis."""
 
     expr: tree.Expr | tree.Slice
     node: Node
-    axis: Axis | None = None
+    is_inside: Node | None = None
+    whole: Node | None = None
 
     @property
     def bare(self) -> Axis | None:
         """The axis of an entry that is just an index."""
-        axis: Axis | None = self.node.attribute if self.node.kind == "index" and self.axis is None else None
+        axis: Axis | None = self.node.attribute if self.node.kind == "index" and self.is_inside is None else None
         return axis

@@ -8,16 +8,16 @@ from typing import TypeVar
 
 from attnc.grammar import tree
 
-from ..diagnostics import AttnError, did_you_mean
+from ..diagnostics import AttnError
 from ..ir import Node
 from ..ir.node import BOOL, FLOAT, INT
 from .environment import Environment
+from .grids import component
 from .mistakes import (
     ModeAsValue,
     NumberTooLarge,
     SeveralIndices,
     StrayText,
-    UnknownComponent,
     WrongType,
     a_type,
 )
@@ -160,17 +160,6 @@ def _index_value(expr: tree.Name, over: Over, env: Environment) -> Value:
     return Value(env.scope.graph.index(over.axes[0]))
 
 
-def _component(expr: tree.Component, env: Environment) -> Value:
-    scope = env.scope
-    axis = scope.axis(expr.base.id) if env.local is None else None
-    names = scope.components.get(axis, ()) if axis is not None else ()
-    if axis is None or expr.name not in names:
-        near = did_you_mean(expr.name, names)
-        raise UnknownComponent(expr.span, expr.base.id, expr.name, names, near).error()
-    index = scope.graph.index(axis)
-    return Value(scope.graph.opaque("component", (index,), index.axes, INT, "a product axis", expr.name))
-
-
 # --- the rest, which has files of its own --------------------------------------------------------------------------
 
 
@@ -199,7 +188,7 @@ _RULES: dict[type, Callable[..., Value]] = {
     tree.Boolean: _boolean,
     tree.Text: _text,
     tree.Name: _name,
-    tree.Component: _component,
+    tree.Component: component,
     tree.Subscript: read_subscript,
     tree.Call: _call,
     tree.Unary: _operation,

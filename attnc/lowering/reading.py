@@ -18,6 +18,7 @@ from ..ir.rewrite import substitute
 from .entry import Entry
 from .environment import Environment
 from .fitting import let_mismatch, mismatch
+from .grids import grid_place, is_grid_index
 from .meaning import InputDeclaration
 from .mistakes import (
     AlwaysOutside,
@@ -83,6 +84,9 @@ def _entries(exprs: Sequence[tree.Expr | tree.Slice], env: Environment) -> tuple
     def read(expr: tree.Expr | tree.Slice) -> Entry:
         if isinstance(expr, tree.Slice):
             return Entry(expr, env.scope.graph.const(0))
+        if is_grid_index(expr, env):
+            assert isinstance(expr, tree.Call)
+            return Entry(expr, *grid_place(expr, env), env.scope.axes[expr.function.id].size)
         return Entry(expr, integer(expr, env, "a position"))
 
     return tuple(together([partial(read, expr) for expr in exprs]))
@@ -111,6 +115,8 @@ def _read_input(declared: InputDeclaration, entries: tuple[Entry, ...], env: Env
     node = graph.read(declared.tensor, tuple(positions))
     for axis, head in groups:
         node = graph.at(node, (axis,), (head,))
+    inside = [entry.is_inside for entry in filled if entry is not None and entry.is_inside is not None]
+    node = graph.guard(graph.all(*inside), node)
     return settle(env, node, vector)
 
 
@@ -327,7 +333,10 @@ def _inside(
         raise let_mismatch(scope, name, place, axes, entries).error()
     if is_proved_outside(entry.node, axis.size, graph):
         raise _outside(name, entry, axis.size).error()
-    return [graph.compare(">=", entry.node, graph.const(0)), graph.compare("<", entry.node, axis.size)]
+    inside = [] if entry.is_inside is None else [entry.is_inside]
+    if entry.whole is not None and scope.same_size(entry.whole, axis.size):
+        return inside
+    return [*inside, graph.compare(">=", entry.node, graph.const(0)), graph.compare("<", entry.node, axis.size)]
 
 
 def read_moved(env: Environment, node: Node, moves: dict[Axis, Node]) -> Node:

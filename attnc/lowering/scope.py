@@ -13,7 +13,7 @@ from ..ir import Axis, Graph, Node, Tensor
 from .meaning import InputDeclaration, ParameterDeclaration
 from .mistakes import DuplicateName, FunctionAsValue, NotAnIndex, ReplacedSize, UnknownName, spelled
 from .sizes import size_text
-from .value import Hopeless, Poisoned, Value
+from .value import Component, Hopeless, Poisoned, Value
 
 STANDARD_INDICES = {"b": "B", "h": "H", "i": "M", "j": "N", "d": "D", "e": "E"}
 STANDARD_SIZES = ("B", "H", "G", "M", "N", "D", "E")
@@ -69,7 +69,7 @@ class Scope:
     source: Source | None = None
     sizes: dict[str, Node] = field(default_factory=dict)
     axes: dict[str, Axis] = field(default_factory=dict)
-    components: dict[Axis, tuple[str, ...]] = field(default_factory=dict)
+    components: dict[Axis, tuple[Component, ...]] = field(default_factory=dict)
     parameters: dict[str, ParameterDeclaration] = field(default_factory=dict)
     inputs: dict[str, InputDeclaration] = field(default_factory=dict)
     lets: dict[str, LetEntry] = field(default_factory=dict)

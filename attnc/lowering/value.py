@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..diagnostics import Span
 from ..ir import Axis, Node
@@ -30,6 +31,13 @@ class Over:
 
     axes: tuple[Axis, ...]
     conditions: tuple[Node, ...] = ()
+
+
+class Component(NamedTuple):
+    """One component of a product axis: the last one counts up fastest."""
+
+    name: str
+    size: Node
 
 
 class Poisoned(Exception):
