@@ -12,9 +12,15 @@ from typing import Any
 
 from attnc.grammar.tree import Attention
 
+from .analysis.token_orders import TokenOrder
 from .ir.host import Encoded, encode, is_host
+from .ir.node import INT
+from .ir.rewrite import substitute
 from .ir.roles import LENGTH
 from .pipeline import Derivation
+
+# what an encoded coordinate is of, and an encoded condition on pairs
+INDEX, ROW, COLUMN = "#index", "#row", "#column"
 
 
 @dataclass(frozen=True)
@@ -54,8 +60,22 @@ class OutputCard:
 
 
 @dataclass(frozen=True)
+class OrderCard:
+    """How the tokens of a length are sorted: `shared` and `near` are encoded coordinates of INDEX; `moved` and
+    `results` say which dimension of which tensor is."""
+
+    size: Encoded
+    shared: list[Encoded]
+    near: list[Encoded]
+    moved: list[tuple[str, int]]
+    results: list[tuple[str, int]]
+
+
+@dataclass(frozen=True)
 class Card:
-    """`tree` gives the spec's text where a message must show it; it is not kept on disk."""
+    """`orders`: how tokens may be sorted, and `pairs` (encoded, of ROW and COLUMN) which exist among how many rows and
+    columns; None where that depends on tensors. `tree` gives the spec's text where a message must show it; it is not
+    kept on disk."""
 
     name: str
     doc: str | None
@@ -67,6 +87,10 @@ class Card:
     widths: list[str]
     lengths: list[str]
     derived: list[tuple[str, Encoded]]
+    orders: list[OrderCard]
+    pairs: Encoded | None
+    rows: Encoded | None
+    columns: Encoded | None
     tree: Callable[[], Attention] | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -94,6 +118,10 @@ class Card:
             data["widths"],
             data["lengths"],
             [(name, size) for name, size in data["derived"]],
+            [_order_from_json(item) for item in data["orders"]],
+            data["pairs"],
+            data["rows"],
+            data["columns"],
         )
 
 
@@ -124,7 +152,33 @@ def make_card(derivation: Derivation) -> Card:
         derivation.width_sizes(),
         _lengths(derivation),
         [(name, encode(size)) for name, size in meaning.derived_sizes.items()],
+        [_order_card(derivation, order) for order in derivation.token_orders.orders],
+        *_pairs(derivation),
     )
+
+
+def _pairs(derivation: Derivation) -> tuple[Encoded | None, Encoded | None, Encoded | None]:
+    """Which pairs exist (for the first batch entry and head), and the numbers of rows and columns."""
+    graph, found = derivation.meaning.graph, derivation.token_orders
+    if found.pairs is None or found.row is None or found.column is None:
+        return None, None, None
+    here = {axis: graph.const(0) for axis in found.pairs.axes}
+    here |= {found.row: graph.param(ROW, INT), found.column: graph.param(COLUMN, INT)}
+    pairs = substitute(graph, found.pairs, here)
+    sizes = encode(found.row.size), encode(found.column.size)
+    return (encode(pairs), *sizes) if is_host(pairs) else (None, None, None)
+
+
+def _order_card(derivation: Derivation, order: TokenOrder) -> OrderCard:
+    graph = derivation.meaning.graph
+    here = {order.axis: graph.param(INDEX, INT)}
+    shared, near = ([encode(substitute(graph, one, here)) for one in kind] for kind in (order.shared, order.near))
+    return OrderCard(encode(order.axis.size), shared, near, list(order.moved), list(order.results))
+
+
+def _order_from_json(data: Mapping[str, Any]) -> OrderCard:
+    moved, results = ([(name, place) for name, place in data[key]] for key in ("moved", "results"))
+    return OrderCard(data["size"], data["shared"], data["near"], moved, results)
 
 
 def _lengths(derivation: Derivation) -> list[str]:

@@ -27,6 +27,7 @@ from .analysis.shared_heads import heads_as_rows
 from .analysis.shifts import prove_shifts
 from .analysis.splits import split_sums
 from .analysis.support import NotLowered, first_not_monotone, first_unsupported
+from .analysis.token_orders import TokenOrders, find_token_orders
 from .derivatives.roots import find_slopes
 from .derivatives.twins import join_twins
 from .derivatives.vjp import Seed, vjp
@@ -39,6 +40,7 @@ from .lowering import Meaning, Result
 from .merging import finish_meaning, merge_meaning, partial_meaning
 from .planning.plan import Plan
 from .planning.planner import Target, make_plan
+from .reordering import reordered_meaning
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,17 @@ class Derivation:
         """What the gradient or the tangent in these inputs means, an attention of its own."""
         make = {"gradient": gradient_meaning, "tangent": tangent_meaning}[kind]
         return make(self.meaning, self.forward, self.roles, inputs)
+
+    @cached_property
+    def token_orders(self) -> TokenOrders:
+        """How tokens are sorted where that leaves fewer tiles with pairs."""
+        return find_token_orders(self.meaning.graph, self.forward, self.roles)
+
+    @cached_property
+    def reordered(self) -> Derivation:
+        """What is derived of tensors that are sorted so."""
+        meaning = reordered_meaning(self.meaning, self.token_orders.orders)
+        return Derivation(meaning, self.text, self.is_derivative)
 
     def part(self, kind: str) -> Meaning:
         """Of parts of the keys: what one gives ("partial"), two together ("merge"), all at last ("finish")."""

@@ -28,6 +28,7 @@ from .machines import machine_for
 from .memory import Memory
 from .mistakes import NoData, OutOfMemory
 from .parts import cores, few_on_cores, few_on_units
+from .reordering import Reordered, find_reordering
 from .signature import Bound, Parameters, bind_sizes, check_tensors
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Prepared:
         )
 
 
-AnyPrepared = Union[Prepared, "TritonPrepared"]
+AnyPrepared = Union[Prepared, "TritonPrepared", "Reordered"]
 
 
 @dataclass
@@ -160,10 +161,19 @@ class Caller:
         request = self._request(card, tensors, parameters, bound, dtype, needs)
         names = tuple(item.name for item in card.inputs)
         named = dict(zip(names, tensors))
-        forward = self.prepare(request, False, named, bound, parameters, dtype)
+        how = find_reordering(card, {**parameters, **bound.sizes}, tensors[0].device)
+
+        def prepare(is_backward: bool, available: Tensors) -> AnyPrepared:
+            if how is None:
+                return self.prepare(request, is_backward, available, bound, parameters, dtype)
+            asked = replace(request, layouts=how.layouts(request.layouts), is_reordered=True)
+            inner = self.prepare(asked, is_backward, how.shapes(available), bound, parameters, dtype)
+            return Reordered(inner, how)
+
+        forward = prepare(False, named)
 
         def backward(available: Tensors) -> AnyPrepared:
-            return self.prepare(request, True, available, bound, parameters, dtype)
+            return prepare(True, available)
 
         return Situation(card, bound, request, forward, names, needs, _once(backward, request))
 
@@ -187,7 +197,7 @@ class Caller:
     def kernel(self, request: Request, is_backward: bool) -> Kernel:
         key = (request, is_backward)
         if key not in self.kernels:
-            self.kernels[key] = load_kernel(self.identity, lambda: self.derive(request.statics), request, is_backward)
+            self.kernels[key] = load_kernel(self.identity, lambda: self._derivation(request), request, is_backward)
         return self.kernels[key]
 
     def triton_kernel(self, request: Request, is_backward: bool, machine: Machine) -> TritonKernel:
@@ -196,9 +206,13 @@ class Caller:
         key = (request, is_backward, machine.splits_widths)
         if key not in self.triton_kernels:
             self.triton_kernels[key] = load_triton_kernel(
-                self.identity, lambda: self.derive(request.statics), request, is_backward, machine.splits_widths
+                self.identity, lambda: self._derivation(request), request, is_backward, machine.splits_widths
             )
         return self.triton_kernels[key]
+
+    def _derivation(self, request: Request) -> Derivation:
+        derivation = self.derive(request.statics)
+        return derivation.reordered if request.is_reordered else derivation
 
     def prepare(
         self,
@@ -216,7 +230,7 @@ class Caller:
             return self._prepare_triton(machine, request, is_backward, tensors, known, dtype)
         kernel = self.kernel(request, is_backward)
         few = few_on_cores(kernel, known)
-        if few.is_few and not is_backward:
+        if few.is_few and not is_backward and not request.is_reordered:
             kernel = self.kernel(replace(request, takes_parts=True), is_backward)
         known |= few.sizes
         fills = _fills(kernel.outputs, tensors, known, dtype)
@@ -249,7 +263,7 @@ class Caller:
 
         kernel = self.triton_kernel(request, is_backward, machine)
         few = few_on_units(kernel.launches, known, machine.units)
-        if few.is_few and not is_backward:
+        if few.is_few and not is_backward and not request.is_reordered:
             kernel = self.triton_kernel(replace(request, takes_parts=True), is_backward, machine)
         known = {**known, **few.sizes}
         fills = _fills(kernel.outputs, tensors, known, dtype)

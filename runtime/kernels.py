@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Request:
     """What a kernel is compiled for. `needs` are the inputs whose gradient is wanted (forward: whether to keep).
-    `takes_parts`: for few rows of many keys, which several workers share."""
+    `takes_parts`: for few rows of many keys, which several workers share. `is_reordered`: for sorted tokens."""
 
     statics: tuple[tuple[str, Any], ...]
     compute: str
@@ -43,6 +43,7 @@ class Request:
     layouts: tuple[tuple[str, str, bool], ...]
     needs: tuple[str, ...]
     takes_parts: bool = False
+    is_reordered: bool = False
 
 
 @dataclass(frozen=True)

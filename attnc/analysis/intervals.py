@@ -58,6 +58,8 @@ class Intervals:
             return (min(low, 0), max(high, 0))
         if node.kind == "map":
             return self._map(node)
+        if node.kind == "read" and node.attribute.is_small:
+            return (1 - LARGEST_SIZE, LARGEST_SIZE - 1)
         return _ANY
 
     def _map(self, node: Node) -> Interval:

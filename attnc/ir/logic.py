@@ -73,6 +73,9 @@ class Logic:
             return self.const(form.attribute == 0)
         if form.is_sum and _leads_negative(form):
             form = self.neg(form)
+        if form.kind == "map" and form.op == "mod" and _is_difference(form.args[0]):
+            left, right = (self.map("mod", (arg, form.args[1]), INT) for arg in form.args[0].args)
+            return self.equal_zero(self.sub(left, right))  # what is told of each side tells tiles
         return self.map("equal_zero", (form,), BOOL)
 
     def compare(self: Graph, op: str, left: Node, right: Node) -> Node:  # type: ignore[misc]
@@ -131,3 +134,8 @@ def _leads_negative(form: Node) -> bool:
 
 def _is_plain_zero(node: Node) -> bool:
     return node.kind == "const" and node.type != BOOL and node.attribute == 0
+
+
+def _is_difference(form: Node) -> bool:
+    """`a - b` and nothing else."""
+    return form.is_sum and form.attribute in (((1, -1), 0), ((-1, 1), 0))

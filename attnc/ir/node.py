@@ -37,12 +37,13 @@ COTANGENT, GRADIENT, TANGENT = "d ", "g ", "t "
 @dataclass(frozen=True)
 class Tensor:
     """Something read by position. `origin`: "input", "cotangent" (given by autograd), "saved", "result", "unknown"
-    (of a root) or "state" (of a recurrence)."""
+    (of a root) or "state" (of a recurrence). `is_small`: its integers are no larger than indices."""
 
     name: str
     sizes: tuple[Node, ...] = field(compare=False, repr=False)
     type: str = FLOAT
     origin: str = "input"
+    is_small: bool = False
 
     @property
     def label(self) -> str:

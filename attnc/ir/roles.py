@@ -1,7 +1,8 @@
 """What kind of axis a size makes: outer (batch, heads), length (sequences: streamed) or width (features: compiled in).
 
 B, H, G are outer, M and N lengths, D and E widths. Any other named size is a length if it stands in an input that has
-a batch axis, anywhere before that input's last axis; else a width. A computed size is a length if it reads one.
+a batch axis, anywhere before that input's last axis; else a width. A computed size is a length if it reads one, or if
+it is a product (the places of a grid) that stands so.
 """
 
 from __future__ import annotations
@@ -36,12 +37,13 @@ class Roles:
 
     lengths: frozenset[str]
     steps: frozenset[Node] = frozenset()
+    grids: frozenset[Node] = frozenset()
 
     def of_size(self, size: Node) -> str:
         if size.kind == "size":
             other = OUTER if size in self.steps else WIDTH
             return _FIXED.get(size.attribute, LENGTH if size.attribute in self.lengths else other)
-        if any(node.kind == "read" for node in walk(size)):
+        if size in self.grids or any(node.kind == "read" for node in walk(size)):
             return LENGTH
         roles = {self.of_size(node) for node in walk(size) if node.kind == "size"}
         return LENGTH if LENGTH in roles else OUTER if size in self.steps else WIDTH
@@ -75,9 +77,10 @@ class Roles:
 
 def find_roles(shapes: Iterable[Sequence[Node]], results: Iterable[Node] = ()) -> Roles:
     """Roles from the sizes of all inputs, and the recurrences of results."""
-    lengths = set()
+    lengths, grids = set(), set()
     for sizes in shapes:
         if sizes and sizes[0].kind == "size" and sizes[0].attribute == "B":
             lengths |= {size.attribute for size in sizes[1:-1] if size.kind == "size" and size.attribute not in _FIXED}
+            grids |= {size for size in sizes[1:-1] if size.is_product and len(size.args) > 1}
     steps = {n.attribute[0].axis.size for n in reachable(list(results)) if n.kind == "recur"}
-    return Roles(frozenset(lengths), frozenset(steps))
+    return Roles(frozenset(lengths), frozenset(steps), frozenset(grids))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from attnc.analysis.intervals import Intervals
 from attnc.ir import Axis, Node
+from attnc.ir.node import BOOL, FLOAT
 
-from ..statements import RunPass
+from ..statements import Packed, RunPass
 from .names import Names
 
 
@@ -35,7 +37,7 @@ def choose_blocks(names: Names, run: RunPass) -> Blocks:
     columns = 256 if widest <= 64 else 128 if widest <= 160 else 64
     if names.compute == "double":
         columns //= 2
-    return Blocks(48 if run.row is not None else 1, columns, lanes)
+    return Blocks(64 if run.row is not None else 1, columns, lanes)
 
 
 def width_of(names: Names, axis: Axis) -> int:
@@ -44,3 +46,11 @@ def width_of(names: Names, axis: Axis) -> int:
     known = names.constant(size)
     assert known is not None, f"the width {axis.name} is not known"
     return known
+
+
+def element_of(packed: Packed) -> str:
+    """The C++ type of a packed operand's values."""
+    node = packed.node
+    if node.type == FLOAT:
+        return "T"
+    return "int32_t" if node.type == BOOL or Intervals().fits_narrow(node) else "int64_t"

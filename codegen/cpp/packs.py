@@ -6,7 +6,7 @@ from attnc.ir import Axis, Node
 from attnc.ir.node import FLOAT, walk
 
 from ..statements import NATURAL, PANEL, VECTOR, Pack, Packed
-from .blocks import Blocks, width_of
+from .blocks import Blocks, element_of, width_of
 from .emitter import Emitter
 from .loops import lane_loop
 from .names import Names
@@ -36,7 +36,7 @@ class PackWriter:
         block = packed_block(em.names, self.blocks, packed)
         self._fill()
         return [
-            *em.function(f"static void {self.stage}_to({_element(packed)} *to, const Context &x, int64_t task)"),
+            *em.function(f"static void {self.stage}_to({element_of(packed)} *to, const Context &x, int64_t task)"),
             f"static void {self.stage}(void *context, int64_t task, int worker) {{",
             "  const Context &x = *(const Context *)context;",
             "  (void)worker;",
@@ -166,13 +166,4 @@ def lies_ready(names: Names, loop: Axis, packed: Packed) -> bool:
     return same and whole and axes.count(loop) == 1 and len(set(axes)) == len(axes)
 
 
-def _element(packed: Packed) -> str:
-    return "T" if packed.node.type == FLOAT else "int64_t"
-
-
-def element_of(packed: Packed) -> str:
-    """The C++ type of a packed operand's values."""
-    return _element(packed)
-
-
-__all__ = ["Node", "PackWriter", "element_of"]
+__all__ = ["Node", "PackWriter", "lies_ready"]

@@ -12,7 +12,7 @@ from attnc.ir.node import FLOAT, INT
 from attnc.planning.plan import Solve, Store
 
 from ..statements import Local, Packed, Prepare, RunPass, collecting
-from .blocks import Blocks, width_of
+from .blocks import Blocks, element_of, width_of
 from .emitter import Emitter, Known, Value
 from .loops import nest_body
 from .names import Names, literal
@@ -363,7 +363,7 @@ class PassWriter:
         for axis in packed.outer:
             text = f"({text} * {em.size(axis.size)} + {em.coordinate(axis)})"
         count = f"block_count({em.size(self.run.loop.size)}, {self.blocks.columns})"
-        kind = "T" if packed.node.type == FLOAT else "int64_t"
+        kind = element_of(packed)
         size = packed_block(self.names, self.blocks, packed)
         em.line(f"const int64_t task_{packed.name} = {text} * {count} + tile;")
         em.line(f"const {kind} *at_{packed.name} = x.{packed.name} + task_{packed.name} * {size};")

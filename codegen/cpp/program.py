@@ -15,11 +15,11 @@ from attnc.ir.roles import PARTS
 
 from ..names import Layout, identifier
 from ..statements import Pack, Program, RunNest, RunPass, RunSteps, StageStatement, flat, with_packs
-from .blocks import Blocks, choose_blocks
+from .blocks import Blocks, choose_blocks, element_of
 from .emitter import Emitter
 from .names import Names, size_name, step_name
 from .nests import NestWriter
-from .packs import PackWriter, element_of, lies_ready
+from .packs import PackWriter, lies_ready
 from .passes import PassWriter
 
 FIXED = ("threads", "parallel", "scratch", "counters")

@@ -40,7 +40,7 @@ def read(em: Emitter, node: Node) -> Value:
     text = _vector_load(em, node, place, base, element)
     if node.type == BOOL:
         return em.define(BOOL, f"({text} != 0)", place.level, lanes=True)
-    wide = node.type == INT
+    wide = node.type == INT and not tensor.is_small
     return em.define(node.type, text, place.level, lanes=True, wide=wide)
 
 
@@ -52,7 +52,7 @@ def _scalar_load(node: Node, base: str, element: str) -> str:
 
 def _vector_load(em: Emitter, node: Node, place: Place, base: str, element: str) -> str:
     """The load that fits: all lanes, the first few, with a stride, or from anywhere."""
-    kind = {FLOAT: "", INT: "_longs", BOOL: "_ints"}[node.type]
+    kind = {FLOAT: "", INT: "_ints" if node.attribute.is_small else "_longs", BOOL: "_ints"}[node.type]
     names = f"<T, {element}>"
     valid = em.valid
     if place.offsets is None and not place.inside and not place.inside_lanes:

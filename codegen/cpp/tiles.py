@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attnc.analysis.tile_reads import LONG_RUN
-from attnc.analysis.tiles import corners, long_corners
+from attnc.analysis.tile_reads import LONG_RUN, RUN
+from attnc.analysis.tiles import Corners, corners, long_corners
 from attnc.analysis.weights import shift
 from attnc.ir import Axis, Node
 from attnc.ir.node import BOOL, FLOAT, INT, walk
@@ -22,7 +22,7 @@ from ..statements import (
     Sweep,
     TileStatement,
 )
-from .blocks import width_of
+from .blocks import element_of, width_of
 from .emitter import Emitter, Known, Value
 from .names import literal
 from .reads import locate, stride_of
@@ -61,13 +61,12 @@ class TileWriter:
             self._skip_run()
             em.line(f"const int64_t first = tile * {self.columns};")
             em.line(f"const int64_t columns = smaller({self.columns}, {size} - first);")
-            em.line("const int64_t begin = larger(low - first, 0) / lanes<T> * lanes<T>;")
-            em.line("const int64_t end = smaller(stop - first, columns);")
-            at = corners(em.graph)
-            self.owner._know_scalar(at.first, "(first + begin)")
-            self.owner._know_scalar(at.last, "(first + end - 1)")
+            em.line("int64_t begin = larger(low - first, 0) / lanes<T> * lanes<T>;")
+            em.line("int64_t end = smaller(stop - first, columns);")
+            self._know_ends("begin", "end")
             if not classes.may.is_const(True):
                 em.line(f"if (!{em.scalar(classes.may)}) continue;")
+            self._narrow()
             self._know_tiles()
             self._variants()
 
@@ -91,6 +90,28 @@ class TileWriter:
             self.owner._know_scalar(at.first, f"(tile * {self.columns})")
             self.owner._know_scalar(at.last, f"(smaller(next * {self.columns}, stop) - 1)")
             em.line(f"if (!{em.scalar(may)}) {{ tile = next - 1; continue; }}")
+
+    def _know_ends(self, begin: str, end: str) -> None:
+        """Which of the tile's columns are looked at."""
+        at = corners(self.em.graph)
+        for node, text in ((at.first, f"(first + {begin})"), (at.last, f"(first + {end} - 1)")):
+            self.em.forget(node)
+            self.owner._know_scalar(node, text)
+
+    def _narrow(self) -> None:
+        """Runs of columns at either end of the tile that may hold no pair are left out, where bounds of the loop do not
+        tell that already."""
+        em, may = self.em, self.tiles.classes.may
+        if self.columns <= RUN or not _tells_runs(may, corners(em.graph)):
+            return
+        em.line("int64_t from = end, upto = begin;")
+        with em.scope(f"for (int64_t c = begin / {RUN} * {RUN}; c < end; c += {RUN})", {}):
+            self._know_ends("larger(c, begin)", f"smaller(c + {RUN}, end)")
+            em.line(f"if (!{em.scalar(may)}) continue;")
+            em.line(f"from = smaller(from, larger(c, begin)); upto = smaller(c + {RUN}, end);")
+        em.line("if (upto <= from) continue;")
+        em.line("begin = from; end = upto;")
+        self._know_ends("begin", "end")
 
     def _start_scan(self, scan: Carry) -> None:
         """What the state is before the first tile."""
@@ -180,10 +201,15 @@ class TileWriter:
             place = "c" if packed.width is None else f"({inner.coordinate(packed.width)}) * {stride} + c"
             if node.type == FLOAT:
                 return inner.define(FLOAT, f"load({pointer} + {place})", level, lanes=True)
-            text = f"load_longs<T, int64_t>({pointer} + {place})"
             if node.type == BOOL:
-                return inner.define(BOOL, f"to_ints<T>({text} != int64_t(0))", level, lanes=True)
-            return inner.define(INT, text, level, lanes=True, wide=True)
+                return inner.define(BOOL, f"(load_ints<T, int32_t>({pointer} + {place}) != 0)", level, lanes=True)
+            wide = element_of(packed) == "int64_t"
+            text = (
+                f"load_longs<T, int64_t>({pointer} + {place})"
+                if wide
+                else f"load_ints<T, int32_t>({pointer} + {place})"
+            )
+            return inner.define(INT, text, level, lanes=True, wide=wide)
 
         em.known[node] = Known(access)
 
@@ -302,3 +328,13 @@ class TileWriter:
                     f"for (int64_t r = 0; r < rows; ++r) for (int64_t n = 0; n < {stride}; ++n) "
                     f"s.{local.name}[r * {stride} + n] {operator}= {factors}[r];"
                 )
+
+
+def _tells_runs(may: Node, at: Corners) -> bool:
+    """Whether it knows more of columns than where they begin and end: what is read there, quotients or remainders."""
+    columns = {at.first, at.last}
+    return any(
+        node.kind == "reduce" or (node.kind == "map" and node.op in ("floordiv", "mod"))
+        for node in walk(may)
+        if columns & set(walk(node))
+    )

@@ -18,7 +18,7 @@ def test_pairs_and_tiles(attnc):
     for y, line in enumerate(drawn):  # three queries a line, one and a half keys a sign
         signs = [x for x, sign in enumerate(line[2:]) if sign != " "]
         assert signs and max(signs) * 1.5 <= 3 * y + 2 and (max(signs) + 1) * 1.5 >= 3 * y
-    assert tiles == ["2 tiles of 48 by 256: 0 empty, 2 partial, 0 full", "  ▒", "  ▒"]
+    assert tiles == ["2 tiles of 64 by 256: 0 empty, 2 partial, 0 full", "  ▒", "  ▒"]
 
 
 def test_tensors_of_a_file(attnc, tmp_path):
