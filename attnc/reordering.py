@@ -12,6 +12,7 @@ from dataclasses import replace
 from .analysis.token_orders import TokenOrder
 from .diagnostics import NOWHERE
 from .ir import Graph, Node, Tensor
+from .ir.axis import in_order
 from .ir.node import INT, reachable
 from .ir.rewrite import rebuild, substitute
 from .lowering.meaning import InputDeclaration, Meaning
@@ -49,7 +50,7 @@ class _Rewrite:
         self.graph = graph
         self.done: dict[Node, Node] = {}
         for tensor, order, coordinate in tables:
-            for axis in order.axes:
+            for axis in in_order(order.axes):
                 index = graph.index(axis)
                 told = index if coordinate is None else substitute(graph, coordinate, {order.axis: index})
                 self.done[told] = graph.read(tensor, (index,))

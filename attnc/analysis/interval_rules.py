@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..ir import Graph, Node
-from ..ir.node import INT
+from ..ir.node import FLOAT, INT, reachable
 
 Bounds = tuple[Node, Node] | None
 
 
 def extreme(graph: Graph, op: str, a: Node, b: Node) -> Node:
-    if a is b:
+    if a is b or _has(op, a, b):
         return a
+    if _has(op, b, a):
+        return b
     if a.kind == "const" and b.kind == "const":
         return graph.const(max(a.attribute, b.attribute) if op == "max" else min(a.attribute, b.attribute))
     return graph.map(op, (a, b), INT)
+
+
+def _has(op: str, a: Node, b: Node) -> bool:
+    """Whether b is among the numbers that a is the extreme of."""
+    return a.kind == "map" and a.op == op and any(arg is b or _has(op, arg, b) for arg in a.args)
 
 
 def quotient(graph: Graph, a: Node, divisor: int) -> Node:
@@ -75,6 +82,44 @@ def _mul(graph: Graph, parts: list[Pair]) -> Bounds:
     return low, high
 
 
+def _growing(op: str) -> Callable[[Graph, list[Pair]], Bounds]:
+    """A float that grows with another. What is computed of it is rounded: see `rounds`."""
+
+    def rule(graph: Graph, parts: list[Pair]) -> Bounds:
+        ((a, b),) = parts
+        return (graph.map(op, (a,), FLOAT), graph.map(op, (b,), FLOAT)) if a.type == FLOAT else None
+
+    return rule
+
+
+def _whole(op: str) -> Callable[[Graph, list[Pair]], Bounds]:
+    """One more on either side: rounding may lead a tile's corner and a pair to neighbouring whole numbers."""
+
+    def rule(graph: Graph, parts: list[Pair]) -> Bounds:
+        ((a, b),) = parts
+        one = graph.const(1)
+        return graph.sub(graph.map(op, (a,), INT), one), graph.add(graph.map(op, (b,), INT), one)
+
+    return rule
+
+
+def _shift_left(graph: Graph, parts: list[Pair]) -> Bounds:
+    (a, b), (c, d) = parts
+    if not (a is b and a.kind == "const" and a.attribute >= 0):
+        return None
+    return graph.map("shift_left", (a, c), INT), graph.map("shift_left", (a, d), INT)
+
+
+def rounds(node: Node) -> bool:
+    """Whether a float is computed by functions that are rounded otherwise for a tile's corner than for a pair: bounds
+    of it hold only where a whole number is made of it."""
+    return node.type == FLOAT and any(
+        part.kind == "map" and part.op in _GROWING for part in reachable([node]) if part.type == FLOAT
+    )
+
+
+_GROWING = ("log", "exp", "sqrt", "expm1", "log1p", "tanh")
+
 INTERVALS: dict[str, Callable[[Graph, list[Pair]], Bounds]] = {
     "max": _through("max"),
     "min": _through("min"),
@@ -82,7 +127,10 @@ INTERVALS: dict[str, Callable[[Graph, list[Pair]], Bounds]] = {
     "mod": _mod,
     "abs": _abs,
     "mul": _mul,
+    "shift_left": _shift_left,
+    **{op: _growing(op) for op in _GROWING},
+    **{op: _whole(op) for op in ("floor", "ceil", "round")},
 }
 
 
-__all__ = ["INTERVALS", "Bounds", "extreme", "quotient"]
+__all__ = ["INTERVALS", "Bounds", "extreme", "quotient", "rounds"]

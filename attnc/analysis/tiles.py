@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ..ir import Axis, Graph, Node
 from ..ir.node import BOOL, INT, walk
-from .interval_rules import INTERVALS, Bounds, extreme, quotient
+from .interval_rules import INTERVALS, Bounds, extreme, quotient, rounds
 from .tile_reads import LONG_RUN, RUN, SUMMARY, Summarise, TileReads
 
 
@@ -127,7 +127,7 @@ class TileAnalysis:
                 bounds = self.bounds(condition.args[0])
                 if bounds is not None:
                     return self._compare(condition.op, *bounds)
-            if condition.op in ("less", "at_most", "equal"):
+            if condition.op in ("less", "at_most", "equal") and not any(map(rounds, condition.args)):
                 sides = [self.bounds(arg) for arg in condition.args]
                 if sides[0] is not None and sides[1] is not None:
                     return self._compare_floats(condition.op, *sides[0], *sides[1])

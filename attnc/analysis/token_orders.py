@@ -57,12 +57,13 @@ def find_token_orders(graph: Graph, results: Results, roles: Roles) -> TokenOrde
     nodes = reachable([node for node, _ in results.values()])
     found: dict[Node, _Coordinates] = {}
     over_pairs = [n for n in nodes if n.kind == "reduce" and len(roles.axes(n.domain.axes, LENGTH)) > 1]
-    for condition in (one for node in over_pairs for one in conjuncts(node.domain)):
+    for condition in (one for node in over_pairs for one in sorted(conjuncts(node.domain))):
         for coordinate, is_shared in _coordinates(condition, roles):
             (axis,) = roles.axes(coordinate.axes, LENGTH)
             found.setdefault(axis.size, _Coordinates(graph, axis)).add(coordinate, is_shared)
-    for one in found.values():
-        one.keep_those_of_both()
+    for size, one in found.items():
+        sides = max(sum(axis.size is size for axis in roles.axes(node.domain.axes, LENGTH)) for node in over_pairs)
+        one.keep_those_of(min(sides, 2))
     sizes = {size for size, one in found.items() if one.is_worth_sorting}
     if not sizes or not all(_is_free_of_order(graph, node, sizes) for node in nodes):
         return TokenOrders()
@@ -70,6 +71,9 @@ def find_token_orders(graph: Graph, results: Results, roles: Roles) -> TokenOrde
     if any(node.op in ("max", "min") for node in learned):
         return TokenOrders()  # ties go to the lowest index
     orders = tuple(found[size].order(nodes, results) for size in found if size in sizes)
+    names = [name for order in orders for name, _ in order.moved]
+    if len(set(names)) < len(names):
+        return TokenOrders()  # a tensor of pairs is too large to be sorted
     for node in over_pairs:
         lengths = roles.axes(node.domain.axes, LENGTH)
         columns = [axis for axis in lengths if axis in node.bound]
@@ -93,12 +97,10 @@ class _Coordinates:
         moved = substitute(self.graph, coordinate, {own: self.graph.index(self.axis)})
         (self.shared if is_shared else self.near).setdefault(moved, set()).add(own)
 
-    def keep_those_of_both(self) -> None:
+    def keep_those_of(self, sides: int) -> None:
         """Where queries and keys are of one length, what is asked of either alone is not compared."""
-        kinds = (self.shared, self.near)
-        count = len({axis for kind in kinds for axes in kind.values() for axis in axes})
-        for kind in kinds:
-            for coordinate in [one for one, axes in kind.items() if len(axes) < min(count, 2)]:
+        for kind in (self.shared, self.near):
+            for coordinate in [one for one, axes in kind.items() if len(axes) < sides]:
                 del kind[coordinate]
 
     @property

@@ -10,6 +10,7 @@ import attnc
 from attnc.codegen.cpp.blocks import choose_blocks
 from attnc.codegen.cpp.names import Names
 from attnc.codegen.statements import RunPass
+from attnc.runtime import token_orders
 
 SIZES = {"B": 2, "H": 4, "G": 2, "M": 700, "N": 900, "D": 16, "E": 16}
 MASKS = {
@@ -28,6 +29,12 @@ DECLARED = {
     "first": "(first: int = 0, last: int = 1)",
     "prefix": "",
 }
+
+
+@pytest.fixture(autouse=True)
+def as_they_come(monkeypatch):
+    """Tokens in the order of the caller, as the masks above are told."""
+    monkeypatch.setattr(token_orders, "LEAST_TOKENS", 1 << 30)
 
 
 def build(condition, given):
