@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from attnc.card import Card, make_card
 from attnc.codegen.cpp.blocks import choose_blocks
 from attnc.codegen.cpp.names import Names
 from attnc.codegen.statements import Accumulate, AccumulateColumns, Contract, RunPass, Sweep
@@ -17,15 +18,19 @@ from attnc.ir.axis import Axis
 from attnc.ir.host import encode, evaluate, is_host
 from attnc.ir.node import walk
 from attnc.ir.text import expression
+from attnc.lowering.sizes import size_text
 from attnc.pipeline import Derivation
 from attnc.planning.plan import Pass, Plan, Repeat
 from attnc.planning.printer import note_of, print_plan
+from attnc.reordering import tables_of
 
 from .dense import make_evaluator
 from .dtypes import NAMES, promoted, summed
 from .entry import _arrange
 from .mistakes import compiling
+from .reordering import find_reordering, sort_tensor
 from .signature import bind_sizes, check_tensors
+from .token_orders import choose_orders, visited
 
 if TYPE_CHECKING:
     from attnc.spec import Attention
@@ -56,15 +61,43 @@ def explain_call(attention: Attention, args: Sequence[Any], kwargs: dict[str, An
     bound = bind_sizes(card, [t.shape for t in tensors], parameters)
     floats = [t.dtype for item, t in zip(card.inputs, tensors) if item.type == "float"]
     dtype = promoted(floats)
-    writer = _Explanation(
-        derivation, {**parameters, **bound.sizes}, dict(bound.widths), dtype, tensors, card, parameters
-    )
+    known = {**parameters, **bound.sizes}
+    order: list[str] = []
+    how = find_reordering(card, known, tensors[0].device) if tensors else None
+    if how is not None:
+        order = [*_order_lines(derivation, card, known), ""]
+        names = [item.name for item in card.inputs]
+        tensors = (*(sort_tensor(t, how.of(name)) for name, t in zip(names, tensors)), *how.tables.values())
+        derivation = derivation.reordered
+        with compiling(attention.name):
+            card = make_card(derivation)
+    writer = _Explanation(derivation, known, dict(bound.widths), dtype, tensors, card, parameters)
     sizes = ", ".join(f"{name}={value}" for name, value in bound.sizes.items())
     lines = [f"{card.name}: {sizes}, {NAMES[dtype]}"]
     if card.doc:
         lines.append(card.doc.strip().split("\n")[0])
     with compiling(attention.name):
-        return "\n".join([*lines, "", *writer.lines()]) + "\n"
+        return "\n".join([*lines, "", *order, *writer.lines()]) + "\n"
+
+
+def _order_lines(derivation: Derivation, card: Card, known: dict[str, Any]) -> list[str]:
+    """By what tokens are sorted, and what that brings."""
+    cpu = torch.device("cpu")
+    lines = ["order of tokens"]
+    orders = derivation.token_orders.orders
+    for order in orders:
+        parts = [f"the same {expression(one)}" for one in order.shared]
+        parts += [f"near {expression(one)}" for one in order.near]
+        lines.append(f"  those of {size_text(order.axis.size)} are sorted by {', then '.join(parts)}")
+    for name, order, coordinate in tables_of(orders):
+        index = order.axis.name
+        told = expression(coordinate) if coordinate is not None else index
+        lines.append(f"  {name.replace(' ', '_')}[{index}] is {told} of a sorted token")
+    before, after = (visited(card, known, one, cpu) for one in (None, choose_orders(card, known, cpu)))
+    if before is not None and after is not None:
+        what = "of tiles of 64 by 64 hold pairs"
+        lines.append(f"  about {100 * after:.1f} % {what}; {100 * before:.1f} % as tokens come")
+    return lines
 
 
 class _Explanation:
@@ -155,9 +188,18 @@ class _Explanation:
             lines.append(
                 f"  {100 * density:.2f} % of pairs exist: at most {bound} times faster than dense, {reached} by tiles"
             )
+        if counts is not None and counts.partial and stage.row is not None:
+            lines.append(f"  {self._aligned(counts, stage, blocks.rows, blocks.columns)}")
         if density == 0:
             lines.append("  note: the mask removes everything, so the results are 0")
         return lines, per_pair * rows * columns * visited * repeat
+
+    def _aligned(self, counts: Counts, stage: Pass, rows: int, columns: int) -> str:
+        """What the mask would be if it were told by blocks, so that no tile is partial."""
+        assert stage.row is not None
+        least, most = (100 * n / counts.all for n in (counts.full, counts.full + counts.partial))
+        blocks = f"{stage.row.name} // {rows} and {stage.loop.name} // {columns}"
+        return f"told by {blocks} alone, no tile would be partial, and {least:.3g} to {most:.3g} % of pairs would exist"
 
     def _shares(self, counts: Counts) -> list[tuple[int, str]]:
         return [(counts.empty, "left out"), (counts.full, "full"), (counts.partial, "partial")]

@@ -118,7 +118,7 @@ def visited(
     depends on tensors."""
     if card.pairs is None:
         return None
-    rows, columns = (_places(card, size, known, orders, device) for size in (card.rows, card.columns))
+    rows, columns = (places_along(card, size, known, orders, device) for size in (card.rows, card.columns))
     rows, columns = _some(rows, _BLOCKS, _ROWS), _some(columns, _RUNS, _COLUMNS)
     here = {ROW: rows.reshape(-1, 1), COLUMN: columns.reshape(1, -1)}
     try:
@@ -133,9 +133,10 @@ def visited(
     return float(whole.any(3).any(1).double().mean())
 
 
-def _places(
+def places_along(
     card: Card, size: Encoded, known: Mapping[str, Any], orders: Sequence[Sorted] | None, device: torch.device
 ) -> torch.Tensor:
+    """Where the tokens of a length are taken from, one after another."""
     for order, one in zip(card.orders, orders or ()):
         if order.size == size:
             return one.places

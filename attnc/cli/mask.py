@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
@@ -10,8 +11,8 @@ import click
 
 from ..diagnostics import Diagnostic
 from ..diagnostics.diagnostic import AttnError
+from .arguments import parameters_of, sizes_of, tensors_of
 from .colours import heading
-from .explain import _given, _sizes, _tensors, _value
 from .options import file_argument, name_option, pairs, pick, working
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _MOST_ROWS, _MOST_COLUMNS = 32, 64
 @click.option("--set", "settings", default="", help="Parameters by name: window=512.")
 @click.option("--tensors", type=click.Path(path_type=Path), help="Inputs by name, an .npz file (otherwise 0 or true).")
 @click.option("--batch", type=click.IntRange(0), default=0, show_default=True, help="Which sequence.")
-@click.option("--head", type=click.IntRange(0), default=0, show_default=True, help="Which head.")
+@click.option("--head", type=click.IntRange(0), help="Which head (otherwise each, if they differ).")
 @click.option("--out", type=click.Path(path_type=Path), help="A picture besides: a .png or .svg file.")
 @name_option
 def mask(
@@ -36,7 +37,7 @@ def mask(
     settings: str,
     tensors: Path | None,
     batch: int,
-    head: int,
+    head: int | None,
     out: Path | None,
     name: str | None,
 ) -> None:
@@ -45,14 +46,15 @@ def mask(
         raise AttnError([Diagnostic("bad-option", f"'{out}' in --out is neither a .png nor an .svg file")])
     attention = pick(file, name)
     with working(f"drawing {attention.name}"):
-        from attnc.runtime.masks import draw_mask
+        from attnc.runtime.masks import draw_masks
 
         given = _read(tensors) if tensors is not None else {}
-        drawing = draw_mask(attention, *_call(attention, shape, settings, given), batch, head)
-    for line in _text(attention.name, drawing):
-        click.echo(line)
+        drawings = draw_masks(attention, *_call(attention, shape, settings, given), batch, head)
+    for drawing in drawings:
+        for line in _text(attention.name, drawing):
+            click.echo(line)
     if out is not None:
-        _picture(attention.name, drawing, out)
+        _picture(attention.name, drawings, out)
 
 
 def _call(attention: Any, shape: str, settings: str, given: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
@@ -60,14 +62,14 @@ def _call(attention: Any, shape: str, settings: str, given: dict[str, Any]) -> t
     import torch
 
     card = attention.card()
-    parameters = {p.name: _value(p, text) for p, text in _given(card, settings)}
+    parameters = parameters_of(card, settings)
     wanted = pairs(shape, "--shape")
     for item in card.inputs:
         for size, length in zip(item.sizes, given[item.name].shape if item.name in given else ()):
             if isinstance(size, str) and size not in parameters:
                 wanted.setdefault(size, str(length))
     usual = {"N": "512"} if _has(card, "N") else {}
-    made = _tensors(card, _sizes(card, {**usual, **wanted}, parameters), parameters, torch.float32)
+    made = tensors_of(card, sizes_of(card, {**usual, **wanted}, parameters), parameters, torch.float32)
     unknown = [name for name in given if name not in {item.name for item in card.inputs}]
     if unknown:
         raise AttnError([Diagnostic("unknown-argument", f"'{card.name}' has no input '{unknown[0]}'")])
@@ -103,8 +105,11 @@ def _text(name: str, drawing: Drawing) -> list[str]:
     counts = [int((tiles == kind).sum()) for kind in range(3)]
     shares = ", ".join(f"{n} {what}" for n, what in zip(counts, ("empty", "partial", "full")))
     share = f"{100 * drawing.density():.2f} % of pairs exist"
-    lines = [heading(f"{name}: {height} {drawing.row} by {width} {drawing.column}, {share}")]
+    head = "" if drawing.head is None else f", head {drawing.head}"
+    lines = [heading(f"{name}{head}: {height} {drawing.row} by {width} {drawing.column}, {share}")]
     lines += _shaded(drawing.pairs.double())
+    if drawing.is_sorted:
+        lines += [heading("tokens as they are sorted for the kernel"), *_shaded(drawing.in_order.double())]
     lines.append(heading(f"{tiles.numel()} tiles of {drawing.rows} by {drawing.columns}: {shares}"))
     lines += _shaded(tiles.double() / 2)
     if not counts[1] and not counts[2]:
@@ -130,8 +135,8 @@ def _shaded(values: Any) -> list[str]:
 # --- pictures ------------------------------------------------------------------------------------------------------
 
 
-def _picture(name: str, drawing: Drawing, out: Path) -> None:
-    """Pairs on the left, tiles on the right."""
+def _picture(name: str, drawings: Sequence[Drawing], out: Path) -> None:
+    """Pairs on the left, tiles on the right; between them the pairs of sorted tokens. A line for each head."""
     try:
         import matplotlib
     except ImportError:
@@ -140,15 +145,26 @@ def _picture(name: str, drawing: Drawing, out: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    height, width = drawing.pairs.shape
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.8), layout="constrained")
-    plain: dict[str, Any] = {"cmap": "Blues", "interpolation": "nearest", "aspect": "auto"}
-    left.imshow(drawing.pairs.numpy(), vmin=0, vmax=1, **plain)
-    right.imshow(drawing.tiles().numpy(), vmin=0, vmax=2, extent=(0, width, height, 0), **plain)
-    left.set_title(f"{name}: {100 * drawing.density():.1f} % of pairs")
-    right.set_title(f"tiles of {drawing.rows} by {drawing.columns}: none, some, all")
-    for axes in (left, right):
-        axes.set_xlabel(drawing.column)
-        axes.set_ylabel(drawing.row)
+    across = 2 + drawings[0].is_sorted
+    size = (4.5 * across, 4.8 * len(drawings))
+    figure, panels = plt.subplots(len(drawings), across, figsize=size, layout="constrained", squeeze=False)
+    for drawing, line in zip(drawings, panels):
+        _panels(name, drawing, line)
     figure.savefig(out, dpi=120)
     plt.close(figure)
+
+
+def _panels(name: str, drawing: Drawing, panels: Sequence[Any]) -> None:
+    height, width = drawing.pairs.shape
+    head = "" if drawing.head is None else f", head {drawing.head}"
+    plain: dict[str, Any] = {"cmap": "Blues", "interpolation": "nearest", "aspect": "auto"}
+    panels[0].imshow(drawing.pairs.numpy(), vmin=0, vmax=1, **plain)
+    panels[0].set_title(f"{name}{head}: {100 * drawing.density():.1f} % of pairs")
+    if drawing.is_sorted:
+        panels[1].imshow(drawing.in_order.numpy(), vmin=0, vmax=1, **plain)
+        panels[1].set_title("tokens sorted")
+    panels[-1].imshow(drawing.tiles().numpy(), vmin=0, vmax=2, extent=(0, width, height, 0), **plain)
+    panels[-1].set_title(f"tiles of {drawing.rows} by {drawing.columns}: none, some, all")
+    for axes in panels:
+        axes.set_xlabel(drawing.column)
+        axes.set_ylabel(drawing.row)

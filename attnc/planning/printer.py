@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import count
 
+from ..analysis.tile_reads import SUMMARY
 from ..ir import Node
 from ..ir.node import reachable, walk
 from ..ir.roles import LENGTH, WIDTH, Roles
@@ -25,6 +26,8 @@ def print_plan(plan: Plan) -> str:
     lines: list[str] = []
     _stages(plan.stages, lines, count(), "")
     for tensor, axes in plan.temporaries:
+        if tensor.origin == SUMMARY:
+            continue
         lines.append(f"temporary {tensor.label}[{', '.join(axis.name for axis in axes)}]")
     return "\n".join(lines) + "\n"
 

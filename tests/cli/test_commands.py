@@ -20,7 +20,7 @@ def test_there_is_a_file_for_each_command():
     import attnc.cli
 
     here = {path.stem for path in Path(attnc.cli.__file__).parent.glob("*.py")}
-    assert set(COMMANDS) == here - {"__init__", "options", "colours"}
+    assert set(COMMANDS) == here - {"__init__", "arguments", "options", "colours"}
 
 
 def test_help_of_all(attnc):

@@ -88,3 +88,13 @@ def test_conditions_and_modes(attnc, folder, text, code):
     )
     found = attnc("explain", "m.attn", "--set", text)
     assert found.exit_code == code, found.output
+
+
+def test_sorted_tokens(attnc):
+    spec = EXAMPLES / "masks" / "neighborhood_2d.attn"
+    grid = ("--shape", "N=4096", "--set", "grid_width=64,window=13")
+    text = attnc("explain", spec, *grid).stdout
+    assert "sorted by the same (i // grid_width) % dilation" in text and "near (i % grid_width) // dilation" in text
+    assert "about 8.6 % of tiles of 64 by 64 hold pairs; 20.3 % as tokens come" in text
+    assert "order_0_0[j]" in text.split("forward")[1]
+    assert "order of tokens" not in attnc("explain", spec, "--shape", "N=64", "--set", "grid_width=8").stdout

@@ -88,3 +88,13 @@ def test_what_is_computed_first_is_not_drawn(attnc, tmp_path):
     spec.write_text("attention top\naxis i, j: N\nmask topk[j](q[i] @ k[j], 4)\n")
     found = attnc("mask", spec)
     assert found.exit_code == 1 and "cannot be drawn" in found.stderr
+
+
+def test_sorted_tokens_and_each_head(attnc, tmp_path):
+    masks, place = EXAMPLES / "masks", tmp_path / "mask.png"
+    grid = ("--shape", "N=576", "--set", "grid_width=24,window=5")
+    text = attnc("mask", masks / "neighborhood_2d.attn", *grid, "--out", place).stdout
+    assert "tokens as they are sorted for the kernel" in text and place.stat().st_size > 10_000
+    each = attnc("mask", masks / "head_mixture.attn", "--shape", "N=100,H=3", "--out", place).stdout
+    assert [f"head_mixture, head {n}: 100 i by 100 j" in each for n in range(4)] == [True, True, True, False]
+    assert "sorted" not in each
