@@ -52,6 +52,23 @@ template <class T> ATTNC_INLINE ints<T> first_lanes(int64_t count) {
 // Rounded up to whole vectors.
 template <class T> static inline int64_t whole_vectors(int64_t n) { return (n + lanes<T> - 1) / lanes<T> * lanes<T>; }
 
+// Columns of one row of a tile that is looked at from `begin` (whole vectors) to `end`: before `begin` and from `end`
+// on, none holds a pair, between the inner ones all do.
+struct RowPart {
+  int64_t begin, inner_begin, inner_end, end;
+};
+template <class T>
+static inline RowPart row_part(int64_t begin, int64_t end, int64_t low, int64_t high, int64_t inner_low,
+                               int64_t inner_high) {
+  RowPart p;
+  p.begin = larger(begin, smaller(low, end)) / lanes<T> * lanes<T>;
+  p.end = larger(p.begin, smaller(high, end));
+  p.inner_begin = whole_vectors<T>(larger(inner_low, p.begin));
+  p.inner_end = smaller(inner_high, end) / lanes<T> * lanes<T>;
+  if (p.inner_end <= p.inner_begin) p.inner_begin = p.inner_end = p.begin;
+  return p;
+}
+
 template <class V> static inline bool all_same(V x, int64_t count) {
   for (int64_t i = 1; i < count; i++)
     if (x[i] != x[0]) return false;

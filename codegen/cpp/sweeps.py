@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
+from attnc.analysis.tiles import corners
 from attnc.ir import Axis, Node
-from attnc.ir.node import FLOAT, INT
+from attnc.ir.node import FLOAT, INT, walk
 from attnc.planning.plan import Store
 
 from ..statements import Carry, Collect, Fill, Sweep
@@ -55,12 +56,46 @@ class SweepWriter:
             with self._lanes():
                 body()
             return
-        with self.em.scope("for (int side = 0; side < 2; ++side)", {}):
-            begin, end = "(side ? inner_end : begin)", "(side ? end : inner_begin)"
-            with self._columns(begin, end, "valid_lanes<T>(end - c)"):
-                body()
-        with self._unmasked(), self._columns("inner_begin", "inner_end", None):
+        self._sides("", body)
+
+    def _sides(self, within: str, body: Callable[[], None]) -> None:
+        """Both sides of the columns that need no masks, then these."""
+        begin, end, first, last = (within + name for name in ("begin", "end", "inner_begin", "inner_end"))
+        sides = self.em.scope("for (int side = 0; side < 2; ++side)", {})
+        columns = f"(side ? {last} : {begin})", f"(side ? {end} : {first})", "valid_lanes<T>(end - c)"
+        with sides, self._columns(*columns):
             body()
+        with self._unmasked(), self._columns(first, last, None):
+            body()
+
+    def _by_row(self, sweep: Sweep, body: Callable[[], None]) -> None:
+        """The same with the columns of this very row; what is filled is 0 where none of its pairs exist."""
+        em, classes, at = self.em, self.tiles.tiles.classes, corners(self.em.graph)
+        before = {node: em.known[node] for node in (at.first_row, at.last_row)}
+        for node in before:
+            em.forget(node)
+            self.owner._know_scalar(node, "(first_row + r)")
+        bounds = (classes.low, classes.high, classes.inner_low, classes.inner_high)
+        texts = ", ".join(f"{em.scalar(bound)} - first" for bound in bounds)
+        part = em.fresh("part_of_row")
+        em.line(f"const RowPart {part} = row_part<T>(begin, end, {texts});")
+        for node, known in before.items():
+            em.forget(node)
+            em.known[node] = known
+        for fill in sweep.fills:
+            store = f"store(&s.{fill.tile.name}[r * {self.stride} + c], splat<T>(T(0)));"
+            em.line(f"for (int64_t c = begin; c < {part}.begin; c += lanes<T>) {store}")
+            em.line(f"for (int64_t c = whole_vectors<T>({part}.end); c < end; c += lanes<T>) {store}")
+        self._sides(part + ".", body)
+
+    def _tells_rows(self, sweep: Sweep) -> bool:
+        """Whether bounds of the loop, known for a block of rows, are closer for one row; values of all pairs that are
+        stored must be found for all."""
+        at, classes = corners(self.em.graph), self.tiles.tiles.classes
+        rows, columns = {at.first_row, at.last_row}, {at.first, at.last}
+        seen = {node for bound in (classes.low, classes.high) for node in walk(bound)}
+        inside = any(home == "tile" for home in (collect.home for collect in sweep.collects))
+        return bool(seen & rows) and not seen & columns and not sweep.stores and not inside
 
     @contextmanager
     def _unmasked(self) -> Iterator[None]:
@@ -110,6 +145,8 @@ class SweepWriter:
         if any(collect.op == "argmax" for collect in joint):
             with self._lanes():  # in order, for the lowest index
                 body()
+        elif not self.tiles.is_full and self._tells_rows(sweep):
+            self._by_row(sweep, body)
         elif joint or sweep.fills or sweep.stores:
             self._by_parts(body)
 
