@@ -14,7 +14,7 @@ from attnc.grammar.tree import Attention
 
 from .analysis.token_orders import TokenOrder
 from .ir.host import Encoded, encode, is_host
-from .ir.node import INT
+from .ir.node import INT, Node
 from .ir.rewrite import substitute
 from .ir.roles import LENGTH
 from .pipeline import Derivation
@@ -74,8 +74,8 @@ class OrderCard:
 @dataclass(frozen=True)
 class Card:
     """`orders`: how tokens may be sorted, and `pairs` (encoded, of ROW and COLUMN) which exist among how many rows and
-    columns; None where that depends on tensors. `tree` gives the spec's text where a message must show it; it is not
-    kept on disk."""
+    columns; None where that depends on tensors. `extents` are sizes that tensors hold, `measured` what each is the most
+    of; neither that nor `tree` is kept on disk. `tree` gives the spec's text where a message must show it."""
 
     name: str
     doc: str | None
@@ -91,6 +91,8 @@ class Card:
     pairs: Encoded | None
     rows: Encoded | None
     columns: Encoded | None
+    extents: list[str]
+    measured: Callable[[], Mapping[str, Node]] | None = field(default=None, compare=False, repr=False)
     tree: Callable[[], Attention] | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -103,7 +105,7 @@ class Card:
         return [parameter for parameter in self.parameters if parameter.type in ("bool", "mode")]
 
     def to_json(self) -> dict[str, Any]:
-        return {name: value for name, value in dataclasses.asdict(self).items() if name != "tree"}
+        return {name: value for name, value in dataclasses.asdict(self).items() if name not in ("tree", "measured")}
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Card:
@@ -122,6 +124,7 @@ class Card:
             data["pairs"],
             data["rows"],
             data["columns"],
+            data["extents"],
         )
 
 
@@ -154,6 +157,8 @@ def make_card(derivation: Derivation) -> Card:
         [(name, encode(size)) for name, size in meaning.derived_sizes.items()],
         [_order_card(derivation, order) for order in derivation.token_orders.orders],
         *_pairs(derivation),
+        list(meaning.extents),
+        measured=lambda: meaning.extents,
     )
 
 

@@ -160,7 +160,11 @@ class Attention:
     def card(self, statics: Statics = ()) -> Card:
         """Inputs, parameters and results as plain data; from the cache where it was made before."""
         if statics not in self._cards:
-            self._cards[statics] = replace(self._find_card(statics), tree=lambda: self.tree)
+            self._cards[statics] = replace(
+                self._find_card(statics),
+                tree=lambda: self.tree,
+                measured=lambda: self.derivation(statics).meaning.extents,
+            )
         return self._cards[statics]
 
     def _find_card(self, statics: Statics) -> Card:

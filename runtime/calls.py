@@ -131,6 +131,7 @@ class Caller:
                 ),
                 tuple(parameters.values()),
                 needs,
+                self._extents(card, tensors, parameters) if card.extents else (),
             )
             found = self.remembered.get(key)
         except (AttributeError, RuntimeError, TypeError):
@@ -145,11 +146,17 @@ class Caller:
             self.remembered[key] = found
         return found
 
+    def _extents(self, card: Card, tensors: tuple[Any, ...], parameters: Parameters) -> tuple[tuple[str, int], ...]:
+        """Sizes that the tensors hold, which may differ between calls of equal shapes."""
+        check_tensors(card, tensors)
+        bound = bind_sizes(card, [tensor.shape for tensor in tensors], parameters, tensors)
+        return tuple((name, bound.sizes[name]) for name in card.extents)
+
     def _prepare(
         self, card: Card, tensors: tuple[Any, ...], parameters: Parameters, learns: Sequence[bool]
     ) -> Situation:
         check_tensors(card, tensors)
-        bound = bind_sizes(card, [tensor.shape for tensor in tensors], parameters)
+        bound = bind_sizes(card, [tensor.shape for tensor in tensors], parameters, tensors)
         if not tensors[0].is_cpu and self.first_use is not None:
             self.first_use(card, tensors, parameters)
         needs = tuple(item.name for item, needed in zip(card.inputs, learns) if needed and item.type == "float")

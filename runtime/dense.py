@@ -42,7 +42,7 @@ def reference(attention: Attention, args: tuple[Any, ...], kwargs: dict[str, Any
 
 def make_evaluator(card: Card, tensors: tuple[torch.Tensor, ...], parameters: Parameters) -> Evaluator:
     """An evaluator for a call, in the promotion of its floating inputs."""
-    bound = bind_sizes(card, [tensor.shape for tensor in tensors], parameters)
+    bound = bind_sizes(card, [tensor.shape for tensor in tensors], parameters, tensors)
     numbers = {name: value for name, value in parameters.items() if not isinstance(value, (str, bool))}
     named = dict(zip((item.name for item in card.inputs), tensors))
     return Evaluator(bound.sizes, numbers, named, _dtype(card, tensors))

@@ -58,7 +58,7 @@ def explain_call(attention: Attention, args: Sequence[Any], kwargs: dict[str, An
     check_tensors(card, tensors)
     statics = tuple((p.name, parameters[p.name]) for p in card.statics)
     derivation = attention.derivation(statics)
-    bound = bind_sizes(card, [t.shape for t in tensors], parameters)
+    bound = bind_sizes(card, [t.shape for t in tensors], parameters, tensors)
     floats = [t.dtype for item, t in zip(card.inputs, tensors) if item.type == "float"]
     dtype = promoted(floats)
     known = {**parameters, **bound.sizes}

@@ -87,7 +87,7 @@ def draw_masks(
     card, tensors, parameters = _arrange(attention, tuple(args), kwargs)
     check_tensors(card, tensors)
     derivation = attention.derivation(tuple((p.name, parameters[p.name]) for p in card.statics))
-    bound = bind_sizes(card, [t.shape for t in tensors], parameters)
+    bound = bind_sizes(card, [t.shape for t in tensors], parameters, tensors)
     with compiling(attention.name):
         plan = derivation.plan_forward(())
         runs = derivation.statements(plan).passes

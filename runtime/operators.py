@@ -49,6 +49,17 @@ class NotLoaded(CallMistake):
         return Diagnostic(self.code, title, (), None, ("load the same spec first: 'attnc.load(…)'",))
 
 
+@dataclass(frozen=True)
+class NotRecorded(CallMistake):
+    """A program is recorded without the numbers that its sizes would be read from."""
+
+    code: ClassVar[str] = "not-recorded"
+
+    def diagnostic(self) -> Diagnostic:
+        title = f"'{self.attention}' cannot be recorded: a tensor holds the size of one of its axes"
+        return Diagnostic(self.code, title, (), None, ("call it outside of 'torch.compile' and 'torch.export'",))
+
+
 # --- a call as one operation ---------------------------------------------------------------------------------------
 
 
@@ -194,6 +205,8 @@ def _forward_shapes(
 
 def _sizes(card: Card, tensors: Sequence[torch.Tensor], values: Parameters) -> dict[str, Any]:
     """Sizes as the shapes tell them: numbers, or what stands for numbers."""
+    if card.extents:
+        raise NotRecorded(card.name).error()
     shapes = [tuple(tensor.shape) for tensor in tensors]
     numbers = (*values.values(), *(size for shape in shapes for size in shape))
     if not any(isinstance(number, torch.SymInt) for number in numbers):

@@ -16,6 +16,7 @@ from attnc.diagnostics import Findings, Mistake, did_you_mean
 from attnc.ir.host import Encoded, evaluate, names_in
 
 from .dtypes import KINDS, NAMES
+from .extents import measure
 from .mistakes import (
     DivisionNotExact,
     GivenTwice,
@@ -211,8 +212,11 @@ class Bound:
     widths: dict[str, int]
 
 
-def bind_sizes(card: Card, shapes: Sequence[Sequence[int]], parameters: Parameters) -> Bound:
-    """Every size that the inputs tell; sizes, exact divisions and requirements are checked."""
+def bind_sizes(
+    card: Card, shapes: Sequence[Sequence[int]], parameters: Parameters, tensors: Sequence[torch.Tensor] = ()
+) -> Bound:
+    """Every size that the inputs tell; sizes, exact divisions and requirements are checked. Sizes that are read are
+    found in `tensors`; without these, they are taken to be 1."""
     sizes: dict[str, int] = {}
     told_by: dict[str, tuple[str, int]] = {}
     computed: list[tuple[InputCard, int, int]] = []
@@ -228,6 +232,8 @@ def bind_sizes(card: Card, shapes: Sequence[Sequence[int]], parameters: Paramete
     findings.raise_if_any()
     for name, size in card.derived:
         sizes[name] = evaluate(size, {**parameters, **sizes})
+    if card.extents:
+        sizes |= measure(card, tensors, sizes, parameters) if tensors else dict.fromkeys(card.extents, 1)
     known = {**parameters, **sizes}
     _check_exact(card, known)
     for item, place, found in computed:

@@ -16,6 +16,7 @@ from .node import Node, reachable, walk
 OUTER, LENGTH, WIDTH = "outer", "length", "width"
 SPLITS = "#splits"  # how many workers share the rows of one grid index of a pass: chosen at the call
 PARTS, PART = "#parts", "#part"  # how many parts the keys of a row are taken in, and how many keys each has
+EXTENT = "#extent"  # of a ragged axis: the most that its size is anywhere, found at the call
 ROWS = "#rows"  # the queries of all heads of a group
 _FIXED = {
     ROWS: LENGTH,
@@ -41,6 +42,8 @@ class Roles:
 
     def of_size(self, size: Node) -> str:
         if size.kind == "size":
+            if size.attribute.startswith(EXTENT):
+                return LENGTH
             other = OUTER if size in self.steps else WIDTH
             return _FIXED.get(size.attribute, LENGTH if size.attribute in self.lengths else other)
         if size in self.grids or any(node.kind == "read" for node in walk(size)):

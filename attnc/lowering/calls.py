@@ -23,6 +23,7 @@ from .mistakes import (
     NeedsBracket,
     NotAnAxisOfDefinition,
     OneCondition,
+    RaggedAlone,
     TwiceBound,
     UnknownArgument,
     UnknownFunction,
@@ -178,7 +179,7 @@ def _reduction(expr: tree.Call, env: Environment) -> Value:
     value = only_argument(expr, env.inside(axes))
     conditions = bracket_condition(expr, env, axes)
     inherited = [c for over in overs for c in over.conditions]
-    domain = graph.all(*conditions, *inherited, *env.governing(axes))
+    domain = graph.all(*conditions, *inherited, *governing(expr, env, axes))
     _refuse_idle(expr, env, axes, value, domain)
     node = graph.reduce(name, axes, _summand(env, name, value, expr), domain)
     return Value(node, value.vector, is_reduction=True)
@@ -225,7 +226,19 @@ def over_one(expr: tree.Call, env: Environment) -> tuple[tuple[Axis, ...], tuple
     overs, _ = bound_axes(expr, env)
     axes = tuple(axis for over in overs for axis in over.axes)
     inherited = tuple(c for over in overs for c in over.conditions)
-    return axes, (*bracket_condition(expr, env, axes), *inherited, *env.governing(axes))
+    return axes, (*bracket_condition(expr, env, axes), *inherited, *governing(expr, env, axes))
+
+
+def governing(expr: tree.Call, env: Environment, axes: tuple[Axis, ...]) -> list[Node]:
+    """Conditions of the masks that a reduction over these axes obeys. A ragged axis must have its size there."""
+    around = frozenset(axes) | env.free | env.enclosing | {env.scope.current("b"), env.scope.current("h")}
+    for mask in env.masks:
+        missing = mask.axes - around
+        if mask.ragged in axes and missing:
+            assert expr.bracket is not None and mask.ragged is not None
+            lacks = tuple(sorted(axis.name for axis in missing))
+            raise RaggedAlone(expr.bracket.span, mask.ragged.name, lacks, mask.span).error()
+    return env.governing(axes)
 
 
 def arguments_of(

@@ -123,7 +123,9 @@ def _lower(scope: Scope, entry: LetEntry) -> Value:
     free = bare.node.axes | written
     value = evaluate(clause.value, Environment(scope, masks, free))
     governed = value.node is not bare.node
-    conditions = [
+    implied = frozenset((scope.current("b"), scope.current("h"), scope.group_axis()))
+    conditions = [mask.condition for mask in masks if mask.ragged in free and mask.axes - implied <= free]
+    conditions += [
         mask.condition
         for mask in masks
         if mask.axes <= free and (clause.role == "normalize" or (governed and _governs(scope, entry, mask, free, bare)))

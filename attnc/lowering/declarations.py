@@ -10,6 +10,7 @@ from attnc.grammar import tree
 from ..ir import Axis, Node, Tensor
 from ..ir.host import is_host
 from ..ir.node import INT, walk
+from ..ir.roles import EXTENT
 from .environment import Environment
 from .expressions import condition, evaluate, together
 from .meaning import InputDeclaration, ParameterDeclaration, Requirement
@@ -25,7 +26,7 @@ from .mistakes import (
     WrongType,
     a_type,
 )
-from .scope import DEFAULT_INPUTS, STANDARD_INDICES, STANDARD_SIZES, Scope
+from .scope import DEFAULT_INPUTS, STANDARD_INDICES, STANDARD_SIZES, MaskEntry, Scope
 from .sizes import is_never_true, size_text, upper_bound
 from .value import Component, Poisoned
 
@@ -210,10 +211,23 @@ def declare_axis(scope: Scope, item: tree.AxisItem) -> None:
 
 def _plain_axis(scope: Scope, item: tree.AxisItem, entry: tree.Expr) -> None:
     node = _size(scope, entry)
-    ragged = not is_host(node)
+    is_ragged = not is_host(node)
+    size = _extent(scope, node) if is_ragged else node
     for name in item.names:
-        construct = "a ragged axis" if ragged else None
-        scope.axes[name.id] = scope.graph.axis(name.id, node, construct=construct)
+        axis = scope.axes[name.id] = scope.graph.axis(name.id, size)
+        if is_ragged:
+            inside = scope.graph.compare("<", scope.graph.index(axis), node)
+            scope.masks.append(MaskEntry(-1, inside, inside.axes, entry.span, ragged=axis))
+
+
+def _extent(scope: Scope, size: Node) -> Node:
+    """The most that a size that is read is anywhere; indices between are masked, for they do not exist."""
+    for name, known in scope.extents.items():
+        if known is size:
+            return scope.graph.size(name)
+    name = f"{EXTENT}{len(scope.extents)}"
+    scope.extents[name] = size
+    return scope.graph.size(name)
 
 
 def _product_axis(scope: Scope, item: tree.AxisItem, size: tree.ProductSize) -> None:

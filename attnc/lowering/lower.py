@@ -237,11 +237,12 @@ class _Lowering:
         scope = self.scope
         told = {size for name in self._signature() for size in scope.inputs[name].tensor.sizes}
         self.derived = derived_sizes(scope, told)
-        told |= {scope.graph.size(name) for name in self.derived}
+        told |= {scope.graph.size(name) for name in (*self.derived, *scope.extents)}
         roots = [result.node for result in self.results] + [r.condition for r in self.requirements]
         roots += [axis.size for result in self.results for axis in result.axes]
         roots += [axis.size for root in roots[: len(self.results)] for node in walk(root) for axis in node.bound]
         roots += [size for name in self._signature() for size in scope.inputs[name].tensor.sizes]
+        roots += scope.extents.values()
         for root in roots:
             for node in walk(root):
                 if node.kind == "size" and node not in told:
@@ -274,6 +275,7 @@ class _Lowering:
 
     def _read(self) -> set[str]:
         roots = [result.node for result in self.results] + [r.condition for r in self.requirements]
+        roots += self.scope.extents.values()
         return {node.attribute.name for root in roots for node in walk(root) if node.kind == "read"}
 
     def _meaning(self) -> Meaning:
@@ -289,6 +291,7 @@ class _Lowering:
             tuple(self.results),
             self.derived,
             tuple(scope.exact_divisions),
+            scope.extents,
         )
 
 

@@ -68,7 +68,8 @@ class Result:
 
 @dataclass(frozen=True)
 class Meaning:
-    """A lowered attention. `derived_sizes` are those that no input tells, from those that inputs tell."""
+    """A lowered attention. `derived_sizes` are those that no input tells, from those that inputs tell; `extents` those
+    of ragged axes: each is the most that an integer is, over all its axes."""
 
     name: str
     doc: str | None
@@ -79,6 +80,7 @@ class Meaning:
     results: tuple[Result, ...]
     derived_sizes: dict[str, Node]
     exact_divisions: tuple[tuple[Node, Node, Span], ...]
+    extents: dict[str, Node]
 
     @property
     def roots(self) -> list[Node]:

@@ -23,7 +23,7 @@ FLAGS = ("reverse", "exclusive")
 
 def scan(expr: tree.Call, env: Environment) -> Value:
     """A scan, with the flags `reverse` and `exclusive` in its bracket."""
-    from .calls import bound_axes, bracket_condition, needs_bracket, only_argument
+    from .calls import bound_axes, bracket_condition, governing, needs_bracket, only_argument
 
     graph, name = env.scope.graph, expr.function.id
     if expr.bracket is None:
@@ -34,7 +34,7 @@ def scan(expr: tree.Call, env: Environment) -> Value:
         raise WrongBracketCount(expr.bracket.span, name, "1 index", len(axes), f"{name}[j](…)").error()
     value = only_argument(expr, env.inside(axes))
     inherited = [c for over in overs for c in over.conditions]
-    domain = graph.all(*bracket_condition(expr, env, axes), *inherited, *env.governing(axes))
+    domain = graph.all(*bracket_condition(expr, env, axes), *inherited, *governing(expr, env, axes))
     body = graph.to_int(value.node) if value.type == BOOL else value.node
     body = graph.to_float(body) if name == "cummax" else body
     if not _is_summed(env, axes[0], body, domain, name):

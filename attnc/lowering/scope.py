@@ -41,12 +41,14 @@ class LetEntry:
 
 @dataclass(frozen=True)
 class MaskEntry:
-    """A mask: the clauses after `position` obey it. `axes` are those that its condition depends on."""
+    """A mask: the clauses after `position` obey it. `axes` are those that its condition depends on; `ragged` is the
+    axis whose size it says, which has no other indices for anybody."""
 
     position: int
     condition: Node
     axes: frozenset[Axis]
     span: Span
+    ragged: Axis | None = None
 
 
 class LetRead(NamedTuple):
@@ -75,6 +77,7 @@ class Scope:
     lets: dict[str, LetEntry] = field(default_factory=dict)
     roles: dict[str, str] = field(default_factory=dict)
     masks: list[MaskEntry] = field(default_factory=list)
+    extents: dict[str, Node] = field(default_factory=dict)
     equal: dict[str, Node] = field(default_factory=dict)
     replaced: dict[str, tuple[str, str, Span]] = field(default_factory=dict)
     exact_divisions: list[tuple[Node, Node, Span]] = field(default_factory=list)

@@ -6,10 +6,13 @@ import math
 from collections.abc import Callable
 
 from ..ir import Graph, Node
+from ..ir.roles import EXTENT
 
 
 def size_text(size: Node) -> str:
     """A size in the user's notation."""
+    if size.kind == "size" and size.attribute.startswith(EXTENT):
+        return "a size that is read"
     if size.kind in ("size", "param", "const"):
         return str(size.attribute)
     if size.is_product:

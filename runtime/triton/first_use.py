@@ -40,7 +40,7 @@ def check_first_use(
     """Checks the kernels that a call like this one uses, once; AttnError if they compute wrongly."""
     if _running.get() or os.environ.get("ATTNC_FIRST_USE") == "off":
         return
-    bound = bind_sizes(card, [tensor.shape for tensor in tensors], parameters)
+    bound = bind_sizes(card, [tensor.shape for tensor in tensors], parameters, tensors)
     name = _name(attention, machine, bound, tensors, parameters)
     if load_json(name) is not None:
         return

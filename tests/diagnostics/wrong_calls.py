@@ -7,7 +7,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd import forward_ad
 
 import attnc
-from attnc.runtime.masks import draw_mask
+from attnc.runtime.masks import draw_masks
 from attnc.runtime.operators import call_as_operation
 
 B, H, G, N, D, E = 2, 4, 2, 6, 8, 5
@@ -118,6 +118,12 @@ def without_data():
         WEIGHTS(numbers(1, 1, 3, D), numbers(1, 1, 3, D))
 
 
+def recorded():
+    """A program is recorded for shapes alone."""
+    with FakeTensorMode():
+        call_as_operation(RAGGED, (numbers(1, 1, 3, D), torch.ones(3, dtype=torch.int64)), {})
+
+
 def too_many_weights():
     long = numbers(1, 1, 1, D).expand(1, 1, 1 << 30, D)
     WEIGHTS(long, long)
@@ -125,6 +131,9 @@ def too_many_weights():
 
 CHOSEN = attnc.loads("attention chosen axis i, j: N mask topk[j](q[i] @ k[j], 4)")
 WINDOWS = attnc.loads("attention windows axis i, j: N input w[H]: int mask abs(i - j) <= w[h]")
+RAGGED = attnc.loads(
+    "attention ragged input n[M]: int axis t: n[i] output x[i] = sum[t](1.0 * t) * q[i]", "ragged.attn"
+)
 NORMALIZED = attnc.loads("attention normalized normalize p = standardize[j](s)")
 
 CASES = {
@@ -201,11 +210,12 @@ CASES = {
     "not-differentiable/nothing": lambda: SLIDING.gradient(()),
     "not-mergeable/one_size": lambda: SLIDING.partial(),
     "not-mergeable/two_passes": lambda: NORMALIZED.partial(),
-    "not-drawn/computed": lambda: draw_mask(CHOSEN, (numbers(B, H, N, D),) * 3, {}, 0, 0),
-    "not-drawn/no_head": lambda: draw_mask(WINDOWS, (*(numbers(B, H, N, D),) * 3, torch.ones(H).long()), {}, 0, H),
+    "not-drawn/computed": lambda: draw_masks(CHOSEN, (numbers(B, H, N, D),) * 3, {}, 0, 0),
+    "not-drawn/no_head": lambda: draw_masks(WINDOWS, (*(numbers(B, H, N, D),) * 3, torch.ones(H).long()), {}, 0, H),
     "second-order/create_graph": twice_differentiated,
     "forward-mode/dual": dual_numbers,
     "no-data/fake": without_data,
+    "not-recorded/ragged": recorded,
     "out-of-memory/weights": too_many_weights,
 }  # fmt: skip
 NEED_KERNELS = ("second-order", "forward-mode", "no-data", "out-of-memory")

@@ -136,7 +136,6 @@ NOT_LOWERED = {
     "score s = 1.0 if kept[j] else 0.0",
     "the scan 'cumsum' over a joined axis": "axis c: 3 axis u: j | c let w = cumsum[u](join[u](q[i] @ k[j], 0.0)) "
     "score s = w[j]",
-    "a ragged axis": "input size_of[M]: int axis n: size_of[i] score t = q[i] @ k[j] + sum[n](n)",
     "'solve'": "input A[D, D] axis c: D let z[d] = solve[d, c](A[d, c], w[d]) input w[D] "
     "score t = q[i] @ k[j] + sum[d](z[d])",
     "mixing heads of pairwise values": "axis f: H let t[f, i, j] = q[f, i] @ k[f, j] score s2 = sum[f](t[f, i, j])",

@@ -209,6 +209,21 @@ class IdleReduction(PlacedMistake):
 
 
 @dataclass(frozen=True)
+class RaggedAlone(PlacedMistake):
+    code: ClassVar[str] = "ragged-alone"
+    index: str
+    missing: tuple[str, ...]
+    declared: Span
+
+    def diagnostic(self) -> Diagnostic:
+        lacks = " and ".join(f"'{name}'" for name in self.missing)
+        title = f"how many '{self.index}' there are depends on {lacks}, which is not known here"
+        label = Label(self.declared, f"depends on {lacks}")
+        help = f"reduce over {lacks} around it, or list {lacks} on the left side of the clause"
+        return self.say(title, f"runs over '{self.index}'", label, helps=(help,))
+
+
+@dataclass(frozen=True)
 class LetWithoutIndices(PlacedMistake):
     code: ClassVar[str] = "let-without-indices"
     name: str
