@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from attnc.grammar import tree
 
-from ..diagnostics import AttnError, Findings, Span
+from ..diagnostics import AttnError, Findings, Label, Span
 from ..ir import Axis, Graph, Node
 from ..ir.node import walk
 from .clauses import check_circles, has_default, let_value, lower_let, lower_mask
@@ -17,6 +17,7 @@ from .declarations import (
     declare_parameter,
     declare_size_names,
     default_input_names,
+    depends_on_static,
     find_replaced_sizes,
     lower_requirements,
     name_sizes,
@@ -26,6 +27,7 @@ from .meaning import Meaning, Requirement, Result
 from .mistakes import (
     DuplicateClause,
     DuplicateOutput,
+    MaskNever,
     MissingIndex,
     NoResult,
     OutputNotLet,
@@ -36,6 +38,7 @@ from .mistakes import (
 )
 from .recurrences import resolve_circles
 from .scope import STANDARD_INDICES, STANDARD_SIZES, LetEntry, Scope
+from .sizes import is_never_true
 from .value import Hopeless, Poisoned, Value
 
 _OUTPUT = "output "
@@ -72,6 +75,7 @@ class _Lowering:
         self._declare()
         self.scope.findings.raise_if_any()
         self._lower_clauses()
+        self._check_masks()
         if not self.scope.findings.found:
             check_circles(self.scope)
             self.scope.findings.raise_if_any()
@@ -158,6 +162,19 @@ class _Lowering:
                 self._attempt(lower_mask, self.scope, clause, position)
             elif isinstance(clause, tree.Require):
                 self._attempt(lambda c: self.requirements.extend(lower_requirements(self.scope, c)), clause)
+
+    def _check_masks(self) -> None:
+        """A mask must leave something of what is required."""
+        scope, graph = self.scope, self.scope.graph
+        spans = {clause.condition.span: clause for clause in self.attention.clauses if isinstance(clause, tree.Mask)}
+        for mask in scope.masks:
+            clause = spans.get(mask.span)
+            if clause is None or depends_on_static(scope, clause.condition):
+                continue
+            for requirement in self.requirements:
+                if is_never_true(graph.all(mask.condition, requirement.condition), graph):
+                    scope.findings.add(MaskNever(mask.span, required=Label(requirement.span, "this is required")))
+                    break
 
     def _lower_results(self) -> None:
         outputs = [clause for clause in self.attention.clauses if isinstance(clause, tree.Output)]

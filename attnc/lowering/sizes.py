@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import combinations
 
 from ..ir import Graph, Node
 from ..ir.roles import EXTENT
+
+_MOST_FORMS = 12
 
 
 def size_text(size: Node) -> str:
@@ -75,7 +78,7 @@ def is_never_true(condition: Node, graph: Graph) -> bool:
     if condition.kind != "map":
         return False
     if condition.op == "and":
-        return any(is_never_true(part, graph) for part in condition.args)
+        return any(is_never_true(part, graph) for part in condition.args) or _contradict(condition.args, graph)
     if condition.op == "or":
         return all(is_never_true(part, graph) for part in condition.args)
     if condition.op == "at_most_zero":
@@ -84,6 +87,22 @@ def is_never_true(condition: Node, graph: Graph) -> bool:
         form = condition.args[0]
         return any(lower_bound(_by_sizes(one, graph)) > 0 for one in (form, graph.neg(form)))
     return False
+
+
+def _contradict(conditions: Sequence[Node], graph: Graph) -> bool:
+    """Whether two or three forms that must not be above 0 are above it together."""
+    forms = []
+    for condition in conditions:
+        if condition.kind == "map" and condition.op in ("at_most_zero", "equal_zero"):
+            forms.append(condition.args[0])
+            if condition.op == "equal_zero":
+                forms.append(graph.neg(condition.args[0]))
+    some = forms[:_MOST_FORMS]
+    return any(
+        lower_bound(_by_sizes(graph.add(*together), graph)) > 0
+        for count in (2, 3)
+        for together in combinations(some, count)
+    )
 
 
 def lower_bound(form: Node) -> float:

@@ -106,12 +106,16 @@ class OneCondition(PlacedMistake):
 
 @dataclass(frozen=True)
 class MaskNever(PlacedMistake):
-    """A mask that leaves nothing: alone, or with those above it (`above`)."""
+    """A mask that leaves nothing: alone, or with those above it (`above`), or with what is required (`required`)."""
 
     code: ClassVar[str] = "mask-never"
     above: Label | None = None
+    required: Label | None = None
 
     def diagnostic(self) -> Diagnostic:
+        if self.required is not None:
+            title = "this mask removes every index tuple that what is required leaves"
+            return self.say(title, "never true together", self.required)
         if self.above is None:
             return self.say("this mask removes every index tuple", "this is never true")
         return self.say("the masks down to here remove every index tuple", "never true together", self.above)
