@@ -13,14 +13,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from . import flex, frontend, machine, memory, overhead, report, startup, twice, variants
+from . import flex, frontend, machine, memory, overhead, report, sparse, startup, twice, variants
 from .agreement import Disagreement
 from .cases import Sizes, cases
 from .compare import EAGER, FLEX, OURS, SDPA, Compile, Row, run_case
 from .report import Findings
 from .timing import Effort
 
-_PARTS = 10
+_PARTS = 12
 
 
 @click.command()
@@ -66,7 +66,7 @@ class Run:
                 progress.update(task, description=what, advance=1)
 
             findings = Findings(machine.describe(self.threads), self.quick)
-            self.alone(findings, begin)
+            self.alone(findings, begin, compile)
             for case in todo:
                 begin(f"{case.mechanism.name}, N={case.sizes.N}, {str(case.dtype)[6:]}")
                 rows = run_case(case, self.effort, compile)
@@ -77,8 +77,8 @@ class Run:
         self.console.print(_goals(findings))
         return findings
 
-    def alone(self, findings: Findings, begin: Callable[[str], None]) -> None:
-        """What needs no peers."""
+    def alone(self, findings: Findings, begin: Callable[[str], None], compile: Compile) -> None:
+        """What needs no table of peers."""
         n = 256 if self.quick else 2048
         begin("overhead of a call")
         findings.overhead = overhead.measure(5 if self.quick else 50)
@@ -96,7 +96,13 @@ class Run:
         long = Effort(1, 1, 0) if self.quick else Effort(3, 5, 8)
         findings.variants += variants.measure_window(Sizes(1, 8, 4 * n, 64), 256, long)
         begin("what a pair costs where few exist")
-        findings.variants += variants.measure_sparse(Sizes(1, 4, 4 * n, 64), long)
+        findings.variants += sparse.measure_pairs(Sizes(1, 4, 4 * n, 64), long)
+        begin("finding tiles")
+        findings.variants += sparse.measure_tiles(512 * n, 512 if self.quick else 16 * n, long)
+        if not isinstance(compile, str):
+            begin("few pairs beside FlexAttention")
+            side, length = (24, 512) if self.quick else (64, 8 * n)
+            findings.variants += sparse.measure_beside_flex(side, length, long, compile is flex.compiled)
         begin("memory")
         findings.memory = memory.measure(Sizes(1, 8, 512 if self.quick else 16384, 64), self.threads)
         begin("derivatives of second order")

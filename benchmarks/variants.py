@@ -4,7 +4,7 @@ normalizations over softmax; and one query over many keys beside reading these."
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -14,8 +14,7 @@ from .cases import Sizes, mechanisms
 from .specs import SOFTCAP, WINDOW, example, from_text
 from .timing import Act, Effort, Ratio, compare, measure
 
-GOAL_WINDOW, GOAL_COST, GOAL_PAIR = 10.0, 1.25, 1.5
-CAUSAL = "causal, a pair"
+GOAL_WINDOW, GOAL_COST = 10.0, 1.25
 # times over softmax's: how a normalization is written, and its goal
 NORMALIZATIONS = {
     "softmax of one's own": ("gibbs[j](s)", 1.02),
@@ -57,7 +56,7 @@ def measure_window(sizes: Sizes, window: int, effort: Effort) -> list[Variant]:
         name: lambda *tensors: windowed(*tensors, window=window),
         "causal": example("causal"),
     }
-    return _measure(calls, {name: tuple(inputs.values()) for name in calls}, sizes, effort)
+    return measure_all(calls, {name: tuple(inputs.values()) for name in calls}, sizes, effort)
 
 
 def measure_costs(sizes: Sizes, effort: Effort) -> list[Variant]:
@@ -67,7 +66,7 @@ def measure_costs(sizes: Sizes, effort: Effort) -> list[Variant]:
     plain = tuple(inputs.values())
     calls = {"causal": example("causal"), "soft cap": from_text(SOFTCAP), "ALiBi": example("alibi")}
     given = {"causal": plain, "soft cap": plain, "ALiBi": (*plain, slope)}
-    return _measure(calls, given, sizes, effort)
+    return measure_all(calls, given, sizes, effort)
 
 
 def measure_normalizations(sizes: Sizes, effort: Effort) -> list[Variant]:
@@ -77,7 +76,7 @@ def measure_normalizations(sizes: Sizes, effort: Effort) -> list[Variant]:
     calls |= {
         name: from_text(f"{OWN}attention a\nnormalize p = {text}\n") for name, (text, _) in NORMALIZATIONS.items()
     }
-    found = _measure(calls, dict.fromkeys(calls, plain), sizes, effort)
+    found = measure_all(calls, dict.fromkeys(calls, plain), sizes, effort)
     return [replace(one, goal=NORMALIZATIONS[one.over][1]) for one in found]
 
 
@@ -96,37 +95,7 @@ def measure_decoding(sizes: Sizes, effort: Effort) -> list[Variant]:
     return [Variant("one query", READING, asdict(sizes), "forward", ratio, milliseconds, GOAL_READING)]
 
 
-def measure_sparse(sizes: Sizes, effort: Effort) -> list[Variant]:
-    """What a pair costs under masks that leave few of them, times what one of causal attention costs."""
-    plain = tuple(mechanisms()["causal"].inputs(sizes, torch.float32).values())
-    documents = _documents(sizes.N, sizes.N // 16)
-    within = from_text("attention documents\naxis i, j: N\ninput doc[B, N]: int\nmask doc[i] == doc[j] and j <= i\n")
-    windowed, width = from_text(WINDOW), sizes.N // 32
-    lengths = documents.unique(return_counts=True)[1]
-    pairs = {
-        CAUSAL: sizes.N * (sizes.N + 1) // 2,
-        "packed documents, a pair": int((lengths * (lengths + 1) // 2).sum()),
-        f"causal window of {width}, a pair": sizes.N * width - width * (width - 1) // 2,
-    }
-    calls: dict[str, Callable[..., Tensor]] = {
-        CAUSAL: example("causal"),
-        "packed documents, a pair": lambda *tensors: within(*tensors, documents.expand(sizes.B, -1)),
-        f"causal window of {width}, a pair": lambda *tensors: windowed(*tensors, window=width),
-    }
-    found = _measure(calls, dict.fromkeys(calls, plain), sizes, effort)
-    shares = [pairs[CAUSAL] / pairs[one.over] for one in found]
-    each = [Ratio(*(share * x for x in astuple(one.ratio))) for one, share in zip(found, shares)]
-    return [replace(one, ratio=ratio, goal=GOAL_PAIR) for one, ratio in zip(found, each)]
-
-
-def _documents(length: int, mean: int) -> Tensor:
-    """The number of each position's document: consecutive ones of random lengths."""
-    random = torch.Generator().manual_seed(0)
-    starts = torch.randperm(length - 1, generator=random)[: length // mean - 1] + 1
-    return torch.zeros(length, dtype=torch.int64).index_fill_(0, starts, 1).cumsum(0)
-
-
-def _measure(
+def measure_all(
     calls: Mapping[str, Callable[..., Tensor]],
     given: Mapping[str, tuple[Tensor, ...]],
     sizes: Sizes,

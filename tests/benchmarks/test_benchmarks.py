@@ -69,7 +69,7 @@ def test_the_quick_benchmark(tmp_path):
         "first call, ms", "overhead, µs",
     ]  # fmt: skip
     assert {"processor", "cores", "instruction sets", "memory GiB", "compiler", "torch", "date"} <= set(data["machine"])
-    assert len(data["goals"]) == 34 and all({"name", "value", "goal", "met", "method"} <= set(g) for g in data["goals"])
+    assert len(data["goals"]) == 36 and all({"name", "value", "goal", "met", "method"} <= set(g) for g in data["goals"])
     assert [row["direction"] for row in data["peers"]] == ["forward", "forward + backward"] * 2
     for row in data["peers"]:
         assert set(row["milliseconds"]) - {OURS} == set(row["ratios"])

@@ -76,6 +76,24 @@ def errors_of(attention, drawn):
     return [(e.name, e.is_good, e.worst, e.allowed, e.note) for e in found]
 
 
+def measured_sorted(name, dtype):
+    """The same for an attention whose tokens are sorted, however few there are."""
+    import attnc
+    from attnc.runtime import token_orders
+    from tests.corpus import attentions, draw
+
+    before = token_orders.LEAST_TOKENS, token_orders._GAIN
+    token_orders.LEAST_TOKENS, token_orders._GAIN = 1, float("inf")
+    try:
+        attention = attnc.loads(attentions()[name].text)  # which remembers no call in another order
+        found = errors_of(attention, lambda a: draw(a, {"B": 1, "H": 2, "G": 1}, getattr(torch, dtype), 0))
+        situations = attention.__dict__["_caller"].remembered.values()
+        assert {type(one.forward).__name__ for one in situations} == {"Reordered"}
+    finally:
+        token_orders.LEAST_TOKENS, token_orders._GAIN = before
+    return found
+
+
 def second_derivatives(text):
     """How far gradients, the gradients of their squares and a tangent are from those of the dense meaning, relative to
     their size."""

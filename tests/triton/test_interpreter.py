@@ -6,7 +6,7 @@ import os
 import pytest
 
 from ..corpus import NAMES
-from .interpreting import measured, second_derivatives
+from .interpreting import measured, measured_sorted, second_derivatives
 from .workers import run
 
 ODD = {"B": 1, "H": 2, "G": 1, "M": 21, "N": 37}
@@ -29,6 +29,13 @@ def test_examples(name, dtype):
 @pytest.mark.parametrize("name", OTHERS)
 def test_corpus(name):
     check(name, "float32")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", ["neighbours", "every_other"])
+def test_sorted_tokens(name, dtype):
+    wrong = [error for error in run("interpreter", measured_sorted, f"specs/{name}", dtype) if not error[1]]
+    assert not wrong, wrong
 
 
 @pytest.mark.parametrize("normalize", ["softmax[j](s)", "sparsemax[j](s)"])
