@@ -350,3 +350,20 @@ def test_each_file_has_a_case_and_names_a_source():
     for path in files:
         first, source = path.read_text().split('"""')[1].split("\n\n")
         assert first.endswith(".") and re.search(r', "[^"]+" \((19|20)\d\d\)', source), path
+
+
+@pytest.mark.parametrize("name, number", [(name, n) for name, cases in CASES.items() for n in range(len(cases))])
+def test_what_is_drawn(name, number):
+    from .pictures import drawings
+
+    seen = CASES[name][number].mask()[B - 1]
+    for drawn in drawings(name, number):
+        assert torch.equal(drawn.pairs.bool(), seen[drawn.head or 0])
+        assert drawn.in_order.sum() == drawn.pairs.sum()
+
+
+def test_each_mask_has_a_picture():
+    page = (FOLDER / "README.md").read_text()
+    pictures = sorted((MASKS / "pictures").glob("*.png"))
+    assert [path.stem for path in pictures] == sorted(CASES)
+    assert all(f"(masks/pictures/{path.name})" in page for path in pictures)
