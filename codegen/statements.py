@@ -160,6 +160,17 @@ class Tiles:
         return [statement for statement in self.body if isinstance(statement, Carry)]
 
 
+def swept(tiles: Tiles) -> Iterator[Node]:
+    """What sweeps of the walk compute for each pair, conditions too."""
+    for statement in tiles.body:
+        if isinstance(statement, Sweep):
+            yield from (fill.tile.node for fill in statement.fills)
+            yield from (collect.value for collect in statement.collects)
+            yield from (store.node for store in statement.stores)
+            domains = [fill.domain for fill in statement.fills] + [one.domain for one in statement.collects]
+            yield from (domain for domain in domains if domain is not None)
+
+
 def collecting(tiles: Tiles, wanted: Callable[[Node], bool]) -> Tiles:
     """The same walk, for some of its sums kept by rows alone."""
 

@@ -90,6 +90,8 @@ template <class T, int vectors> ATTNC_INLINE void gemm_panel_of(int width, int64
 template <class T, int columns> static void gemm_panels(int64_t m, int64_t n, product<T> p) {
   const int count = (int)((columns ? columns : n) / lanes<T>), panels = (count + gemm_vectors - 1) / gemm_vectors;
   if (panels == 0) return;
+  if constexpr (columns > gemm_vectors * lanes<T> && columns <= 2 * gemm_vectors * lanes<T>)
+    if (m == 1) return gemm_tile<T, 1, columns / lanes<T>>(p);  // rows of B are read from end to end
   const int fewer = count / panels, with_one_more = count % panels;
   for (int t = 0; t < panels; t++) {
     const int width = fewer + (t < with_one_more);

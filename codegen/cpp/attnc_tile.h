@@ -3,6 +3,7 @@
 #pragma once
 
 #include "attnc_access.h"
+#include "attnc_dots.h"
 #include "attnc_gemm.h"
 #include "attnc_math_float.h"
 #include "attnc_pack.h"

@@ -113,19 +113,7 @@ class PackWriter:
     # --- plain reads -------------------------------------------------------------------------------------------
 
     def _is_plain(self) -> bool:
-        """A tensor read at bare indices: copied by the header's packing."""
-        node = self.packed.node
-        if node.kind != "read" or node.type != FLOAT:
-            return False
-        bare = [position.attribute for position in node.args if position.kind == "index"]
-        sizes_fit = all(
-            position.kind != "index" or position.attribute.size is size or position.attribute is not self.packed.width
-            for position, size in zip(node.args, node.attribute.sizes)
-        )
-        once = bare.count(self.loop) == 1 and bare.count(self.packed.width) == 1
-        assert self.packed.width is not None
-        others = [p for p in node.args if p.kind != "index" or p.attribute not in (self.loop, self.packed.width)]
-        return sizes_fit and once and not any(p.axes & {self.loop, self.packed.width} for p in others)
+        return is_plain(self.packed, self.loop)
 
     def _plain(self) -> None:
         em, node, width = self.em, self.packed.node, self.packed.width
@@ -150,6 +138,30 @@ class PackWriter:
         else:
             call, stride = "pack_transposed", self.blocks.stride
         em.line(f"{call}<T, {element}>(to, {stride}, {source}, {row_step}, {column_step}, columns, {count});")
+
+
+def is_plain(packed: Packed, loop: Axis) -> bool:
+    """A tensor read at bare indices: copied by the header's packing."""
+    node = packed.node
+    if node.kind != "read" or node.type != FLOAT:
+        return False
+    bare = [position.attribute for position in node.args if position.kind == "index"]
+    sizes_fit = all(
+        position.kind != "index" or position.attribute.size is size or position.attribute is not packed.width
+        for position, size in zip(node.args, node.attribute.sizes)
+    )
+    once = bare.count(loop) == 1 and bare.count(packed.width) == 1
+    assert packed.width is not None
+    others = [p for p in node.args if p.kind != "index" or p.attribute not in (loop, packed.width)]
+    return sizes_fit and once and not any(p.axes & {loop, packed.width} for p in others)
+
+
+def lies_side_by_side(names: Names, loop: Axis, packed: Packed) -> bool:
+    """Whether each looped index's features can be read where the caller has them, one behind the other."""
+    if packed.layout != PANEL or not is_plain(packed, loop) or not names.is_unit_last(packed.node.attribute):
+        return False
+    positions = packed.node.args
+    return all(p.kind == "index" for p in positions) and positions[-1].attribute == packed.width
 
 
 def lies_ready(names: Names, loop: Axis, packed: Packed) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
@@ -36,6 +36,7 @@ class PassWriter:
         packed: list[Packed],
         direct: set[str],
         passing: str = "",
+        dots: Collection[str] = (),
     ) -> None:
         self.em = em
         self.run = run
@@ -44,6 +45,7 @@ class PassWriter:
         self.packed = packed
         self.direct = direct
         self.passing = passing
+        self.dots = dots
         self.row: Axis = run.row if run.row is not None else em.graph.axis("row", em.graph.const(1))
         self.fields: list[str] = []
         self.cached: list[str] = []
@@ -327,11 +329,11 @@ class PassWriter:
     def natural(self, packed: Packed) -> tuple[str, str]:
         """Where an operand's features for each looped index lie, and the step between indices."""
         if packed.name in self.direct:
-            return self._in_place(packed)
+            return self.in_place(packed)
         assert packed.width is not None
         return self.pointer_to(packed), str(self.blocks.padded(width_of(self.names, packed.width)))
 
-    def _in_place(self, packed: Packed) -> tuple[str, str]:
+    def in_place(self, packed: Packed) -> tuple[str, str]:
         """The caller's own memory, from the tile's first index."""
         em, node = self.em, packed.node
         self._bind(packed)
@@ -371,7 +373,8 @@ class PassWriter:
             field = f"{kind} own_{packed.name}[{size}];"
             if field not in self.fields:
                 self.fields.append(field)
-            em.line(f"if ({self.passing}) {{")
+            few = " && rows > most_dot_rows" if packed.name in self.dots else ""
+            em.line(f"if ({self.passing}{few}) {{")
             em.line(f"  pack_{packed.name}_to(s.own_{packed.name}, x, task_{packed.name});")
             em.line(f"  at_{packed.name} = s.own_{packed.name};")
             em.line("}")

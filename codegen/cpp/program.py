@@ -10,16 +10,28 @@ from dataclasses import dataclass
 from functools import partial
 
 from attnc.ir import Axis, Graph, Node, Tensor
-from attnc.ir.node import FLOAT, walk
+from attnc.ir.node import FLOAT, reachable, walk
 from attnc.ir.roles import PARTS
 
 from ..names import Layout, identifier
-from ..statements import Pack, Program, RunNest, RunPass, RunSteps, StageStatement, flat, with_packs
+from ..statements import (
+    Contract,
+    Pack,
+    Packed,
+    Program,
+    RunNest,
+    RunPass,
+    RunSteps,
+    StageStatement,
+    flat,
+    swept,
+    with_packs,
+)
 from .blocks import Blocks, choose_blocks, element_of
 from .emitter import Emitter
 from .names import Names, size_name, step_name
 from .nests import NestWriter
-from .packs import PackWriter, lies_ready
+from .packs import PackWriter, lies_ready, lies_side_by_side
 from .passes import PassWriter
 
 FIXED = ("threads", "parallel", "scratch", "counters")
@@ -174,10 +186,18 @@ class _ProgramWriter:
             self.functions += writer.write()
             self._buffer(one.name, element_of(one), writer.workspace, is_zeroed=False, unless=passing)
             self._step(writer.tasks, f"pack_{one.name}", unless=passing)
-        pass_writer = PassWriter(self._emitter(), run, number, blocks, packed, direct, passing)
+        dots = {w.packed.name for w in writers if passing and self._as_dots(run, w.packed)}
+        pass_writer = PassWriter(self._emitter(), run, number, blocks, packed, direct, passing, dots)
         self.functions += pass_writer.write()
         self.steps.append(f"x.stage = {number};")
         self._step(pass_writer.tasks, f"stage{number}")
+
+    def _as_dots(self, run: RunPass, packed: Packed) -> bool:
+        """Whether few rows may be multiplied with an operand where it lies: nothing else reads its block."""
+        if not lies_side_by_side(self.names, run.loop, packed):
+            return False
+        made = {one.tile.node for one in run.tiles.body if isinstance(one, Contract)}
+        return packed.read_as not in reachable(list(swept(run.tiles)), without=made)
 
     def _passing(self, run: RunPass, number: int, blocks: Blocks, writers: list[PackWriter]) -> str:
         """The flag of a pass that goes over its operands only once, with few rows: then each block is prepared where it

@@ -18,7 +18,7 @@ SPECS = {
 
 
 @pytest.mark.parametrize("spec", SPECS)
-@pytest.mark.parametrize("M", [1, 3, 48, 49])
+@pytest.mark.parametrize("M", [1, 3, 5, 64, 65])
 @pytest.mark.parametrize("groups", [4, 2])
 def test_like_many_rows(spec, M, groups):
     """Where a head's keys are used by one block of rows, and where by several."""
@@ -32,9 +32,12 @@ def test_like_many_rows(spec, M, groups):
     attnc.verify(attention, *(t.requires_grad_() for t in (q, k, v, *more)), *keep)
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
-def test_dtypes(dtype):
-    q, k, v = (torch.randn(1, 2, n, 32, dtype=torch.float64) for n in (1, 700, 700))
+@pytest.mark.parametrize("widths", [(32, 32), (40, 128), (7, 72)])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+def test_dtypes(dtype, widths):
+    """Products with keys where they lie, in whole vectors and with a rest; wide rows of values at once."""
+    shapes = zip((1, 701, 701), (widths[0], *widths))
+    q, k, v = (torch.randn(1, 2, n, width, dtype=torch.float64) for n, width in shapes)
     out = attnc.loads("attention a")(*(t.to(dtype) for t in (q, k, v)))
     wanted = torch.nn.functional.scaled_dot_product_attention(q, k, v)
     assert (out.double() - wanted).abs().max() < (1e-12 if dtype == torch.float64 else 2e-2)
