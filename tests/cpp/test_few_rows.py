@@ -40,7 +40,8 @@ def test_dtypes(dtype, widths):
     q, k, v = (torch.randn(1, 2, n, width, dtype=torch.float64) for n, width in shapes)
     out = attnc.loads("attention a")(*(t.to(dtype) for t in (q, k, v)))
     wanted = torch.nn.functional.scaled_dot_product_attention(q, k, v)
-    assert (out.double() - wanted).abs().max() < (1e-12 if dtype == torch.float64 else 2e-2)
+    allowed = {torch.float64: 1e-12, torch.float32: 1e-5}.get(dtype, 2e-2)
+    assert (out.double() - wanted).abs().max() < allowed
 
 
 def test_keys_are_not_copied():
