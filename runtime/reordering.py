@@ -60,7 +60,7 @@ def find_reordering(card: Card, known: Mapping[str, Any], device: torch.device) 
     for number, (order, one) in enumerate(zip(card.orders, found)):
         for name, dim in (*order.moved, *order.results):
             moves[name] = (*moves.get(name, ()), (dim, one))
-        tables[f"{TABLE}{number}"] = one.places.int()
+        tables[f"{TABLE}{number}"] = one.table
         tables |= {f"{TABLE}{number} {n}": value for n, value in enumerate(one.coordinates)}
     return Reordering(moves, tables)
 

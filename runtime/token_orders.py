@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, reduce
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 
@@ -23,6 +24,8 @@ _GAIN = 0.9  # of the tiles visited before, at most
 _BLOCKS, _ROWS, _RUNS, _COLUMNS = 8, 8, 1024, 16  # how many blocks of rows are tried, and rows of each; so of columns
 _MOST_FOUND = 64
 _found: dict[tuple[str, torch.device], list[Sorted] | None] = {}
+# what is alive, so that calls that differ in other parameters share it
+_alive: WeakValueDictionary[tuple[str, int, torch.device], Sorted] = WeakValueDictionary()
 
 
 class Sorted:
@@ -31,6 +34,11 @@ class Sorted:
     def __init__(self, places: torch.Tensor, coordinates: list[torch.Tensor]) -> None:
         self.places = places
         self.coordinates = [one[places].int() for one in coordinates]
+
+    @cached_property
+    def table(self) -> torch.Tensor:
+        """The places as kernels read them."""
+        return self.places.int()
 
     @cached_property
     def back(self) -> torch.Tensor:
@@ -53,9 +61,12 @@ def choose_orders(card: Card, known: Mapping[str, Any], device: torch.device) ->
 
 def _names(card: Card) -> set[str]:
     """Sizes and parameters that decide."""
-    parts = [part for order in card.orders for part in (order.size, *order.shared, *order.near)]
-    parts += [part for part in (card.pairs, card.rows, card.columns) if part is not None]
-    return set().union(*map(names_in, parts)) - {INDEX, ROW, COLUMN}
+    parts = [part for part in (card.pairs, card.rows, card.columns) if part is not None]
+    return set().union(*map(_names_of, card.orders), *map(names_in, parts)) - {ROW, COLUMN}
+
+
+def _names_of(order: OrderCard) -> set[str]:
+    return set().union(*map(names_in, (order.size, *order.shared, *order.near))) - {INDEX}
 
 
 def _choose(card: Card, values: Mapping[str, Any], device: torch.device) -> list[Sorted] | None:
@@ -87,12 +98,18 @@ def _candidates(order: OrderCard, values: Mapping[str, Any], device: torch.devic
     shared, near = ([_whole(evaluate(one, known), index) for one in kind] for kind in (order.shared, order.near))
     kinds = math.prod(len(set(one.tolist())) for one in (*shared, *near))
     tokens = min(max(_CELL * kinds / max(size, 1), 1.0), _CELL)
+    key = repr((order.size, order.shared, order.near, {name: values[name] for name in sorted(_names_of(order))}))
     for thin in range(-1, 3):
+        if (key, thin, device) in _alive:
+            yield _alive[key, thin, device]
+            continue
         wide = len(near) - (0 <= thin < len(near))
         cells = [1 if n == thin else max(round(math.pow(tokens, 1 / wide)), 1) for n in range(len(near))]
         coarse = [one // cell for one, cell in zip(near, cells)]
         fine = [one // max(cell // _SUB_CELLS, 1) for one, cell in zip(near, cells)]
-        yield Sorted(_sort([*shared, *coarse, *fine, *near], index), [*shared, *near])
+        found = Sorted(_sort([*shared, *coarse, *fine, *near], index), [*shared, *near])
+        _alive[key, thin, device] = found
+        yield found
 
 
 def _sort(keys: Sequence[torch.Tensor], index: torch.Tensor) -> torch.Tensor:

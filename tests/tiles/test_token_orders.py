@@ -239,6 +239,12 @@ def test_an_order_is_found_once(monkeypatch):
     assert len(made) == 3
 
 
+def test_calls_that_differ_otherwise_share_an_order():
+    card = attnc.loads(NEAR).card()
+    one, other = (token_orders.choose_orders(card, {"rows": 64, "cols": 64, "r": r}, CPU) for r in (5, 6))
+    assert one[0] is other[0]
+
+
 # --- where the order of tokens matters -------------------------------------------------------------------------------
 
 
