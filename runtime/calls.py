@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 Tensors = dict[str, torch.Tensor]
 
 _MOST_REMEMBERED = 4096
+_PLAIN = (torch.Tensor, torch.nn.Parameter)  # not what only stands for others
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,8 @@ class Caller:
         request = self._request(card, tensors, parameters, bound, dtype, needs)
         names = tuple(item.name for item in card.inputs)
         named = dict(zip(names, tensors))
-        how = find_reordering(card, {**parameters, **bound.sizes}, tensors[0].device)
+        known, device = {**parameters, **bound.sizes}, tensors[0].device
+        how = find_reordering(card, known, device) if all(type(t) in _PLAIN for t in tensors) else None
 
         def prepare(is_backward: bool, available: Tensors) -> AnyPrepared:
             if how is None:

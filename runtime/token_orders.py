@@ -52,11 +52,14 @@ def choose_orders(card: Card, known: Mapping[str, Any], device: torch.device) ->
         return None
     values = {name: known[name] for name in sorted(_names(card))}
     key = (repr((card.orders, values)), device)
-    if key not in _found:
-        if len(_found) >= _MOST_FOUND:
-            _found.clear()
-        _found[key] = _choose(card, values, device)
-    return _found[key]
+    if key in _found:
+        return _found.get(key)
+    with torch.device(device):
+        found = _choose(card, values, device)
+    if len(_found) >= _MOST_FOUND:
+        _found.pop(next(iter(_found)), None)
+    _found[key] = found
+    return found
 
 
 def _names(card: Card) -> set[str]:
@@ -100,8 +103,9 @@ def _candidates(order: OrderCard, values: Mapping[str, Any], device: torch.devic
     tokens = min(max(_CELL * kinds / max(size, 1), 1.0), _CELL)
     key = repr((order.size, order.shared, order.near, {name: values[name] for name in sorted(_names_of(order))}))
     for thin in range(-1, 3):
-        if (key, thin, device) in _alive:
-            yield _alive[key, thin, device]
+        known_one = _alive.get((key, thin, device))
+        if known_one is not None:
+            yield known_one
             continue
         wide = len(near) - (0 <= thin < len(near))
         cells = [1 if n == thin else max(round(math.pow(tokens, 1 / wide)), 1) for n in range(len(near))]

@@ -1,9 +1,11 @@
 """Sorted tokens: the same results in the caller's order, and fewer tiles; none where the order of tokens matters."""
 
 import functools
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional
 
 import attnc
@@ -178,6 +180,36 @@ def test_vmap_and_recorded_programs(always):
     found, wanted = compiled(q, k, v), dense(q, k, v)
     torch.testing.assert_close(found, wanted)
     torch.testing.assert_close(gradients(found, (q, k, v)), gradients(wanted, (q, k, v)))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_halves(always, dtype):
+    inputs = [t.detach().to(dtype).requires_grad_() for t in tensors()]
+    found, wanted = attnc.loads(NEAR)(*inputs), dense(*(t.double() for t in inputs))
+    assert found.dtype == dtype and (found - wanted).abs().max() < 0.02
+    mine, theirs = (torch.autograd.grad(one.double().sin().sum(), inputs) for one in (found, wanted))
+    assert all((a - b).abs().max() < 0.05 for a, b in zip(mine, theirs))
+
+
+def test_no_sequences_and_no_data(always):
+    q, k, v = (t.detach()[:0] for t in tensors())
+    assert attnc.loads(NEAR)(q, k, v).shape == q.shape
+    with FakeTensorMode(), pytest.raises(attnc.AttnError) as caught:
+        attnc.loads(NEAR)(*(torch.ones(1, 1, N, 8) for _ in "qkv"))
+    assert caught.value.code == "no-data"
+
+
+def test_several_threads(always):
+    """The first calls of many, at once, and with other radii."""
+    inputs = [t.detach() for t in tensors()]
+    spec = attnc.loads(NEAR)
+
+    def call(r):
+        seen = ((Y[:, None] - Y).abs() <= r) & ((X[:, None] - X).abs() <= r)
+        return (spec(*inputs, r=r) - dense(*inputs, seen)).abs().max()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert max(pool.map(call, [1, 2, 3, 4] * 8)) < 1e-12
 
 
 # --- fewer tiles -----------------------------------------------------------------------------------------------------
