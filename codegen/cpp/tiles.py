@@ -249,8 +249,11 @@ class TileWriter:
         if statement.right.name in self.owner.dots:
             place, step = self.owner.in_place(statement.right)
             few = f"{self.owner.passing} && rows <= most_dot_rows"
-            once = f"if ({few}) gemm_dots<T>(rows, {self._range()}, {width}, s.{statement.left.name}, {stride}, "
-            once += f"{place}, {step}, {self._tile(statement.tile)}, {self.stride}); else "
+            self.em.line(
+                f"if ({few}) gemm_dots<T>(rows, {self._range()}, {width}, s.{statement.left.name}, {stride}, "
+                f"{place}, {step}, {self._tile(statement.tile)}, {self.stride});"
+            )
+            self.em.line("else")
         self.em.line(
             f"{once}gemm_columns<T>(rows, {self._range()}, {width}, s.{statement.left.name}, {stride}, "
             f"{self.owner.pointer_to(statement.right)}, {self.stride}, {self._tile(statement.tile)}, {self.stride});"
