@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property, reduce
+from functools import cached_property
 from typing import Any
 from weakref import WeakValueDictionary
 
 import torch
 
 from attnc.card import COLUMN, INDEX, ROW, Card, OrderCard
-from attnc.ir.host import Encoded, evaluate, names_in
+from attnc.ir.host import Encoded, Operation, evaluate, names_in
+
+from .pointwise import POINTWISE
 
 LEAST_TOKENS = 512  # of fewer, sorting costs more than tiles without pairs
 _CELL = 64  # tokens that should lie together: a run of looped indices
@@ -74,12 +76,12 @@ def _names_of(order: OrderCard) -> set[str]:
 
 def _choose(card: Card, values: Mapping[str, Any], device: torch.device) -> list[Sorted] | None:
     """The candidate of which the least share of tiles holds pairs, if that is less than without."""
-    candidates = [list(together) for together in zip(*(list(_candidates(one, values, device)) for one in card.orders))]
-    changed = [c for c in candidates if any(_changes(one.places) for one in c)]
+    candidates = dict.fromkeys(zip(*(list(_candidates(one, values, device)) for one in card.orders)))
+    changed = [list(c) for c in candidates if any(_changes(one.places) for one in c)]
     if not changed:
         return None
     before = visited(card, values, None, device)
-    if before is None:
+    if before is None:  # as whole cells are, whatever tensors say
         return changed[0]
     shares = [visited(card, values, one, device) or 0.0 for one in changed]
     best = min(range(len(changed)), key=lambda n: shares[n])
@@ -102,12 +104,12 @@ def _candidates(order: OrderCard, values: Mapping[str, Any], device: torch.devic
     kinds = math.prod(len(set(one.tolist())) for one in (*shared, *near))
     tokens = min(max(_CELL * kinds / max(size, 1), 1.0), _CELL)
     key = repr((order.size, order.shared, order.near, {name: values[name] for name in sorted(_names_of(order))}))
-    for thin in range(-1, 3):
-        known_one = _alive.get((key, thin, device))
-        if known_one is not None:
-            yield known_one
+    for side in range(-1, 3):
+        thin = side if side < len(near) and len(near) > 1 else -1
+        if (alive := _alive.get((key, thin, device))) is not None:
+            yield alive
             continue
-        wide = len(near) - (0 <= thin < len(near))
+        wide = len(near) - (thin >= 0)
         cells = [1 if n == thin else max(round(math.pow(tokens, 1 / wide)), 1) for n in range(len(near))]
         coarse = [one // cell for one, cell in zip(near, cells)]
         fine = [one // max(cell // _SUB_CELLS, 1) for one, cell in zip(near, cells)]
@@ -143,12 +145,8 @@ def visited(
     rows, columns = _some(rows, _BLOCKS, _ROWS), _some(columns, _RUNS, _COLUMNS)
     here = {ROW: rows.reshape(-1, 1), COLUMN: columns.reshape(1, -1)}
     try:
-        pairs = _vectorised(card.pairs, {**known, **here})
-    except (
-        ArithmeticError,
-        KeyError,
-        RuntimeError,
-    ):  # a function not in the table, or a division by a number that is 0
+        pairs = evaluate(card.pairs, {**known, **here}, _OF_MANY)
+    except ArithmeticError:  # a power of a number that is 0
         return None
     whole = pairs.expand(rows.numel(), columns.numel()).view(*rows.shape, *columns.shape)
     return float(whole.any(3).any(1).double().mean())
@@ -172,49 +170,15 @@ def _some(places: torch.Tensor, tiles: int, entries: int) -> torch.Tensor:
     return picked[:, :: max(picked.shape[1] // entries, 1)]
 
 
-def _vectorised(encoded: Encoded, known: Mapping[str, Any]) -> Any:
-    """The value of an encoded condition for many rows and columns at once."""
-    if isinstance(encoded, str):
-        return known[encoded]
-    if not isinstance(encoded, list):
-        return encoded
-    op = encoded[0]
-    if op == "float":
-        return float(encoded[1])
-    if op == "add":
-        return encoded[1] + sum(c * _vectorised(x, known) for c, x in encoded[2])
-    if op == "mul":
-        return math.prod(_vectorised(x, known) ** e for x, e in encoded[1])
-    return _OPERATIONS[op](*(_vectorised(x, known) for x in encoded[1:]))
+def _of_many(function: Callable[..., torch.Tensor]) -> Operation:
+    """For many rows and columns at once; numbers are the same for all."""
+    return lambda *args: function(*(torch.as_tensor(arg) for arg in args))
 
 
-def _where(condition: Any, then: Any, other: Any) -> Any:
-    return torch.where(torch.as_tensor(condition), then, other)
-
-
-_OPERATIONS: dict[str, Callable[..., Any]] = {
-    "guard": lambda c, x: _where(c, x, 0),
-    "and": lambda *xs: reduce(lambda a, b: a & b, xs),
-    "or": lambda *xs: reduce(lambda a, b: a | b, xs),
-    "not": lambda x: torch.logical_not(torch.as_tensor(x)),
-    "at_most_zero": lambda x: x <= 0,
-    "equal_zero": lambda x: x == 0,
-    "less": lambda a, b: a < b,
-    "at_most": lambda a, b: a <= b,
-    "equal": lambda a, b: a == b,
-    "where": _where,
-    "int_floordiv": lambda a, b: a // b,
-    "int_mod": lambda a, b: a % b,
-    "max": lambda a, b: torch.maximum(torch.as_tensor(a), torch.as_tensor(b)),
-    "min": lambda a, b: torch.minimum(torch.as_tensor(a), torch.as_tensor(b)),
-    "abs": abs,
-    "to_float": lambda x: torch.as_tensor(x).double(),
-    "floor": lambda x: torch.as_tensor(x).floor().long(),
-    "ceil": lambda x: torch.as_tensor(x).ceil().long(),
-    "log2": lambda x: torch.as_tensor(x).double().log2(),
-    "log": lambda x: torch.as_tensor(x).double().log(),
-    "exp": lambda x: torch.as_tensor(x).double().exp(),
-    "shift_left": lambda a, b: a << b,
-    "shift_right": lambda a, b: a >> b,
-    "bit_and": lambda a, b: a & b,
+_OF_MANY: dict[str, Operation] = {
+    **{name: _of_many(function) for name, function in POINTWISE.items()},
+    "guard": _of_many(lambda c, x: torch.where(c, x, torch.zeros_like(x))),
+    "to_float": _of_many(torch.Tensor.double),
+    "int_floordiv": _of_many(POINTWISE["floordiv"]),
+    "int_mod": _of_many(POINTWISE["mod"]),
 }

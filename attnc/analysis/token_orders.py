@@ -65,7 +65,7 @@ def find_token_orders(graph: Graph, results: Results, roles: Roles) -> TokenOrde
         sides = max(sum(axis.size is size for axis in roles.axes(node.domain.axes, LENGTH)) for node in over_pairs)
         one.keep_those_of(min(sides, 2))
     sizes = {size for size, one in found.items() if one.is_worth_sorting}
-    if not sizes or not all(_is_free_of_order(graph, node, sizes) for node in nodes):
+    if not sizes or not all(_is_free_of_order(node, sizes) for node in nodes):
         return TokenOrders()
     learned = (node for node in _learned(results) if node.kind == "reduce" and _over(node.bound, sizes))
     if any(node.op in ("max", "min") for node in learned):
@@ -139,7 +139,7 @@ def _coordinates(condition: Node, roles: Roles) -> Iterator[tuple[Node, bool]]:
 
 
 def _grid_coordinates(root: Node, roles: Roles) -> Iterator[Node]:
-    """The largest quotients and remainders of an index, read by tensors or not."""
+    """The largest quotients and remainders of an index that are compared, but for those that tensors are read at."""
     if _is_of_one(root, roles) and root.kind == "map" and root.op in _COORDINATE and _is_computed_of_index(root):
         yield root
         return
@@ -165,7 +165,7 @@ def _over(axes: Iterable[Axis], sizes: set[Node]) -> bool:
     return any(axis.size in sizes for axis in axes)
 
 
-def _is_free_of_order(graph: Graph, node: Node, sizes: set[Node]) -> bool:
+def _is_free_of_order(node: Node, sizes: set[Node]) -> bool:
     """Whether a node means the same for tokens in another order: what is read at an index is read at the index itself,
     all along the axis, and nothing is carried from one token to the next."""
     if node.kind == "read":

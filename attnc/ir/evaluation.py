@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 Encoded = Any
+Operation = Callable[..., Any]
 
 
-def evaluate(encoded: Encoded, known: Mapping[str, Any]) -> Any:
-    """The value of an encoded node where sizes and parameters are known."""
+def evaluate(encoded: Encoded, known: Mapping[str, Any], operations: Mapping[str, Operation] | None = None) -> Any:
+    """The value of an encoded node where sizes and parameters are known: numbers, or what `operations` are for."""
     if isinstance(encoded, str):
         return known[encoded]
     if not isinstance(encoded, list):
@@ -19,10 +20,11 @@ def evaluate(encoded: Encoded, known: Mapping[str, Any]) -> Any:
     if op == "float":
         return float(encoded[1])
     if op == "add":
-        return encoded[1] + sum(c * evaluate(x, known) for c, x in encoded[2])
+        return encoded[1] + sum(c * evaluate(x, known, operations) for c, x in encoded[2])
     if op == "mul":
-        return math.prod(evaluate(x, known) ** e for x, e in encoded[1])
-    return _OPERATIONS[op](*(evaluate(x, known) for x in encoded[1:]))
+        return math.prod(evaluate(x, known, operations) ** e for x, e in encoded[1])
+    operation = (operations or _OPERATIONS)[op]
+    return operation(*(evaluate(x, known, operations) for x in encoded[1:]))
 
 
 def in_order(count: int, repeats: Sequence[Any], known: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any, int]]:
@@ -44,7 +46,7 @@ def in_order(count: int, repeats: Sequence[Any], known: Mapping[str, Any]) -> It
         number = repeat["last"]
 
 
-_OPERATIONS: dict[str, Callable[..., Any]] = {
+_OPERATIONS: dict[str, Operation] = {
     "guard": lambda c, x: x if c else 0,
     "and": lambda *xs: all(xs),
     "or": lambda *xs: any(xs),

@@ -6,7 +6,7 @@ A number stands for itself, a text for a size or parameter; lists are ["add", co
 
 from __future__ import annotations
 
-from .evaluation import Encoded, evaluate
+from .evaluation import Encoded, Operation, evaluate
 from .node import INT, Node, walk
 
 
@@ -51,4 +51,4 @@ def names_in(encoded: Encoded) -> set[str]:
     return found
 
 
-__all__ = ["Encoded", "encode", "evaluate", "is_host", "names_in"]
+__all__ = ["Encoded", "Operation", "encode", "evaluate", "is_host", "names_in"]
