@@ -1,10 +1,13 @@
-"""Sums over features that are matrix products: Σ_w (a factor of the row) · (a factor of the looped index)."""
+"""Sums over features that are matrix products: Σ_w (a factor of the row) · (a factor of the looped index);
+and the dtype that factors of products are rounded to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from attnc.ir import Axis, Graph, Node
+from attnc.ir import Axis, Graph, Node, Tensor
+
+DTYPES = ("bfloat16", "float16", "float32", "float64")
 
 
 def find_contraction(
@@ -28,3 +31,12 @@ def find_contraction(
     if row not in first.axes or width not in first.axes or width not in second.axes:
         return None
     return first, second, width
+
+
+def product_dtype(factors: Iterable[Node], dtype_of: Callable[[Tensor], str], result: str) -> str:
+    """What factors are multiplied in: the dtype of the tensors that are read plainly, else that of the results."""
+    inner = (node.args[0] if node.kind == "at" else node for node in factors)
+    known = {dtype_of(node.attribute) for node in inner if node.kind == "read"}
+    if known == {"bfloat16", "float16"}:
+        return "float32"
+    return max(known, key=DTYPES.index) if known else result

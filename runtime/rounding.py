@@ -23,13 +23,22 @@ Array = torch.Tensor
 
 
 class Spread:
-    """Spreads of nodes whose values `values` knows in float64. `unit` is the rounding of one operation; `given` has the
-    spreads of tensors that were computed themselves."""
+    """Spreads of nodes whose values `values` knows in float64. `unit` is the rounding of one operation, `factor` that
+    of what is multiplied and summed up (0 where it stays as it is); `given` has the spreads of tensors that were
+    computed themselves."""
 
-    def __init__(self, graph: Graph, values: Evaluator, unit: float, given: Mapping[str, Array] | None = None) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        values: Evaluator,
+        unit: float,
+        factor: float = 0.0,
+        given: Mapping[str, Array] | None = None,
+    ) -> None:
         self.graph = graph
         self.values = values
         self.unit = unit
+        self.factor = factor
         self.given = dict(given or {})
         self.done: dict[Node, Array] = {}
         tensors = {name: self.given.get(name, torch.zeros_like(t)) for name, t in values.tensors.items()}
@@ -137,7 +146,7 @@ class Spread:
 
     def _step(self, values: Evaluator, given: Mapping[str, Array], outer: Spread | None) -> Spread:
         """Spreads of one step's values; what reads no state is asked of `outer`, which has all steps."""
-        inner = Spread(self.graph, values, self.unit, given)
+        inner = Spread(self.graph, values, self.unit, self.factor, given)
         inner.outer = outer
         return inner
 
@@ -194,4 +203,5 @@ class Spread:
             return inner.amax(dims) if all(shape[d] for d in dims) else inner.sum(dims)
         terms = torch.where(domain, values.aligned(node.body, axes).expand(shape).abs(), zero)
         own = self.unit * terms.nan_to_num(nan=0.0, posinf=0.0).sum(dims)
-        return ((inner**2).sum(dims) + own**2).sqrt()
+        factors = self.factor * terms.nan_to_num(nan=0.0, posinf=0.0) if node.body.is_product else zero
+        return ((inner**2 + factors**2).sum(dims) + own**2).sqrt()

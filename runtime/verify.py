@@ -108,7 +108,9 @@ class _Judge:
         self.eager = base
         self.wide = Evaluator(base.sizes, base.parameters, base.tensors, torch.float64)
         self.unit = torch.finfo(summed(base.dtype)).eps / 2
-        self.spread = Spread(derivation.meaning.graph, self.wide, self.unit)
+        own = torch.finfo(base.dtype).eps / 2
+        self.factor = own if own > self.unit else 0.0
+        self.spread = Spread(derivation.meaning.graph, self.wide, self.unit, self.factor)
 
     def result(self, name: str, found: torch.Tensor) -> Error:
         node, axes = self.derivation.forward[name]
@@ -174,7 +176,7 @@ class _Judge:
                 own = (stored * value.abs()).nan_to_num(nan=0.0, posinf=0.0)
                 given[saved.tensor.name] = (self._arrange(self.spread, saved.node, saved.axes) ** 2 + own**2).sqrt()
         values = Evaluator(self.wide.sizes, self.wide.parameters, known, torch.float64)
-        spread = Spread(self.derivation.meaning.graph, values, self.unit, given)
+        spread = Spread(self.derivation.meaning.graph, values, self.unit, self.factor, given)
         totals = {name: torch.zeros((), dtype=torch.float64) for name in needs}
         for target in gradient.targets:
             spread(target.node)

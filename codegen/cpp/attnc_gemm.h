@@ -2,10 +2,10 @@
 //
 // A tile of C stays in registers while A and B stream past it: each step along k loads one row of B's panel and
 // broadcasts one element of A for each of the tile's rows, so any strides of A are as good as others. A tile's
-// size is a template argument.
+// size is a template argument. Elements of A and B are numbers, or pairs of narrow ones (attnc_pairs.h).
 #pragma once
 
-#include "attnc_vector.h"
+#include "attnc_pairs.h"
 
 namespace attnc {
 
@@ -19,11 +19,11 @@ constexpr int gemm_rows = 5, gemm_vectors = 4;
 constexpr int gemm_rows = 6, gemm_vectors = 2;
 #endif
 
-template <class T> struct product {
+template <class T, class O> struct product {
   int64_t k;
-  const T *a;
+  const O *a;
   int64_t a_row, a_col;
-  const T *b;
+  const O *b;
   int64_t ldb;
   T *c;
   int64_t ldc;
@@ -31,21 +31,22 @@ template <class T> struct product {
   int64_t scale_step;
 };
 
-template <class T, int rows, int vectors> static __attribute__((noinline)) void gemm_tile(const product<T> &p) {
+template <class T, int rows, int vectors, class O>
+static __attribute__((noinline)) void gemm_tile(const product<T, O> &p) {
   constexpr int L = lanes<T>;
   vec<T> sum[rows][vectors];
   ATTNC_UNROLL for (int i = 0; i < rows; i++) {
     ATTNC_UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = vec<T>{};
   }
-  const T *a = p.a, *b = p.b;
+  const O *a = p.a, *b = p.b;
   const int64_t a_row = p.a_row, a_col = p.a_col, ldb = p.ldb;
   for (int64_t k = p.k; k > 0; k--) {
     __builtin_prefetch(a + 8 * a_col);  // a transposed A changes its cache line at every step
-    vec<T> row[vectors];
+    operands<O> row[vectors];
     ATTNC_UNROLL for (int j = 0; j < vectors; j++) row[j] = load(b + j * L);
     ATTNC_UNROLL for (int i = 0; i < rows; i++) {
-      const vec<T> x = splat<T>(a[i * a_row]);
-      ATTNC_UNROLL for (int j = 0; j < vectors; j++) sum[i][j] += x * row[j];
+      const operands<O> x = repeat(a[i * a_row]);
+      ATTNC_UNROLL for (int j = 0; j < vectors; j++) multiply_add(sum[i][j], x, row[j]);
     }
     a += a_col;
     b += ldb;
@@ -67,14 +68,14 @@ template <class T, int rows, int vectors> static __attribute__((noinline)) void 
 
 // All rows of a panel of C of a few vectors' width. After the largest tiles come some of 4, 2 and 1 rows; a tile for
 // every count of rows would gain less than it would cost to compile.
-template <class T, int vectors> static void gemm_panel(int64_t m, product<T> p) {
+template <class T, int vectors, class O> static void gemm_panel(int64_t m, product<T, O> p) {
   while (m > 0) {
     const int64_t rows = m >= gemm_rows ? gemm_rows : m >= 4 ? 4 : m >= 2 ? 2 : 1;
     switch (rows) {
-      case 1: gemm_tile<T, 1, vectors>(p); break;
-      case 2: gemm_tile<T, 2, vectors>(p); break;
-      case 4: gemm_tile<T, 4, vectors>(p); break;
-      default: gemm_tile<T, gemm_rows, vectors>(p); break;
+      case 1: gemm_tile<T, 1, vectors, O>(p); break;
+      case 2: gemm_tile<T, 2, vectors, O>(p); break;
+      case 4: gemm_tile<T, 4, vectors, O>(p); break;
+      default: gemm_tile<T, gemm_rows, vectors, O>(p); break;
     }
     m -= rows;
     p.a += rows * p.a_row;
@@ -82,12 +83,13 @@ template <class T, int vectors> static void gemm_panel(int64_t m, product<T> p) 
     p.scale += p.scale ? rows * p.scale_step : 0;
   }
 }
-template <class T, int vectors> ATTNC_INLINE void gemm_panel_of(int width, int64_t m, const product<T> &p) {
+template <class T, int vectors, class O>
+ATTNC_INLINE void gemm_panel_of(int width, int64_t m, const product<T, O> &p) {
   if (width == vectors) return gemm_panel<T, vectors>(m, p);
   if constexpr (vectors > 1) gemm_panel_of<T, vectors - 1>(width, m, p);
 }
 
-template <class T, int columns> static void gemm_panels(int64_t m, int64_t n, product<T> p) {
+template <class T, int columns, class O> static void gemm_panels(int64_t m, int64_t n, product<T, O> p) {
   const int count = (int)((columns ? columns : n) / lanes<T>), panels = (count + gemm_vectors - 1) / gemm_vectors;
   if (panels == 0) return;
   if constexpr (columns > gemm_vectors * lanes<T> && columns <= 2 * gemm_vectors * lanes<T>)
@@ -108,10 +110,10 @@ template <class T, int columns> static void gemm_panels(int64_t m, int64_t n, pr
   }
 }
 
-template <class T, int columns> ATTNC_INLINE void gemm_chunks(int64_t m, int64_t n, product<T> p) {
+template <class T, int columns, class O> ATTNC_INLINE void gemm_chunks(int64_t m, int64_t n, product<T, O> p) {
   static const T one = 1;
   // Where A is transposed and B's rows lie far apart, the lines of both would push each other out of the first cache.
-  const bool far_apart = p.a_row < p.a_col && n * (int64_t)sizeof(T) >= 1024;
+  const bool far_apart = p.a_row < p.a_col && n * (int64_t)sizeof(O) >= 1024;
   const int64_t all = p.k, longest = far_apart ? 96 : all, chunks = all > longest ? (all + longest - 1) / longest : 1;
   for (int64_t t = 0; t < chunks; t++) {
     p.k = all / chunks + (t < all % chunks);
@@ -126,11 +128,11 @@ template <class T, int columns> ATTNC_INLINE void gemm_chunks(int64_t m, int64_t
 // C[m, n] (+)= A[m, k] B[k, n]. Element (i, p) of A is at a[i * a_row + p * a_col]; rows of B and C are contiguous,
 // ldb and ldc apart, and n is a multiple of lanes<T>. m, n and k may be 0; with k = 0 the product is zeros. C may hold
 // anything, NaN too, unless it is accumulated to. Where n is known, columns = n compiles only the tiles it needs.
-template <class T, int columns = 0>
-static void gemm(int64_t m, int64_t n, int64_t k, const T *a, int64_t a_row, int64_t a_col, const T *b, int64_t ldb,
+template <class T, int columns = 0, class O>
+static void gemm(int64_t m, int64_t n, int64_t k, const O *a, int64_t a_row, int64_t a_col, const O *b, int64_t ldb,
                  T *c, int64_t ldc, bool accumulate) {
   static const T one = 1;
-  gemm_chunks<T, columns>(m, n, product<T>{k, a, a_row, a_col, b, ldb, c, ldc, accumulate ? &one : nullptr, 0});
+  gemm_chunks<T, columns>(m, n, product<T, O>{k, a, a_row, a_col, b, ldb, c, ldc, accumulate ? &one : nullptr, 0});
 }
 
 // C[i, :] = row_scale[i] C[i, :] + A[i, :] B, or C += A B where row_scale is null.
@@ -139,7 +141,21 @@ static void gemm_scaled(int64_t m, int64_t n, int64_t k, const T *a, int64_t a_r
                         int64_t ldb, T *c, int64_t ldc, const T *row_scale) {
   static const T one = 1;
   gemm_chunks<T, columns>(
-      m, n, product<T>{k, a, a_row, a_col, b, ldb, c, ldc, row_scale ? row_scale : &one, row_scale ? 1 : 0});
+      m, n, product<T, T>{k, a, a_row, a_col, b, ldb, c, ldc, row_scale ? row_scale : &one, row_scale ? 1 : 0});
+}
+
+// C[m, begin:end] = A[m, k] B[k, begin:end], in panels of one width; the last one lies further left, over columns that
+// are done, so that no other width has to be compiled (register tiles are what takes long to compile). B and C must
+// have room for one whole panel, and begin must be a multiple of lanes<T>.
+template <class T, class O>
+static void gemm_columns(int64_t m, int64_t begin, int64_t end, int64_t k, const O *a, int64_t a_row, const O *b,
+                         int64_t ldb, T *c, int64_t ldc) {
+  constexpr int64_t panel = gemm_vectors * lanes<T>;
+  const int64_t stop = begin + (end - begin + lanes<T> - 1) / lanes<T> * lanes<T>;
+  for (int64_t at = begin; at < stop; at += panel) {
+    const int64_t from = at + panel <= stop ? at : stop < panel ? 0 : stop - panel;
+    gemm<T, (int)panel>(m, panel, k, a, a_row, 1, b + from, ldb, c + from, ldc, false);
+  }
 }
 
 }  // namespace attnc

@@ -106,20 +106,6 @@ ATTNC_SHIFT_LANES(shift_left)
 ATTNC_SHIFT_LANES(shift_right)
 #undef ATTNC_SHIFT_LANES
 
-// C[m, begin:end] = A[m, k] B[k, begin:end], in panels of one width; the last one lies further left, over columns that
-// are done, so that no other width has to be compiled (register tiles are what takes long to compile). B and C must
-// have room for one whole panel, and begin must be a multiple of lanes<T>.
-template <class T>
-static void gemm_columns(int64_t m, int64_t begin, int64_t end, int64_t k, const T *a, int64_t a_row, const T *b,
-                         int64_t ldb, T *c, int64_t ldc) {
-  constexpr int64_t panel = gemm_vectors * lanes<T>;
-  const int64_t stop = begin + whole_vectors<T>(end - begin);
-  for (int64_t at = begin; at < stop; at += panel) {
-    const int64_t from = at + panel <= stop ? at : larger(stop - panel, 0);
-    gemm<T, (int)panel>(m, panel, k, a, a_row, 1, b + from, ldb, c + from, ldc, false);
-  }
-}
-
 // ---- roots
 
 // One step towards the zero of a rising f within [below, above], known to be f at t: Newton's where that stays inside

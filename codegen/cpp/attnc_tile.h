@@ -4,7 +4,7 @@
 
 #include "attnc_access.h"
 #include "attnc_dots.h"
-#include "attnc_gemm.h"
 #include "attnc_math_float.h"
+#include "attnc_narrow.h"
 #include "attnc_pack.h"
 #include "attnc_scan.h"

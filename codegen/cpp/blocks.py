@@ -54,3 +54,13 @@ def element_of(packed: Packed) -> str:
     if node.type == FLOAT:
         return "T"
     return "int32_t" if node.type == BOOL or Intervals().fits_narrow(node) else "int64_t"
+
+
+def packed_block(names: Names, blocks: Blocks, packed: Packed) -> int:
+    """Values in one block of a packed operand."""
+    if packed.width is None:
+        return blocks.columns
+    width = width_of(names, packed.width)
+    if packed.layout == "natural":
+        return blocks.columns * blocks.padded(width)
+    return blocks.stride * (width + width % 2)  # whole pairs

@@ -44,6 +44,11 @@ class Names(CompiledFor):
         number = self.slots.setdefault(tensor.name, len(self.slots))
         return f"x.t{number}_{identifier(tensor.name)}"
 
+    def dtype(self, tensor: Tensor) -> str:
+        """The dtype of a caller's tensor; the kernel's own are as wide as what is computed."""
+        own = "float32" if self.compute == "float" else "float64"
+        return own if tensor.name in self.temporaries else self.layouts[tensor.name].dtype
+
     def element(self, tensor: Tensor) -> str:
         if tensor.name in self.temporaries:
             floats = "double" if tensor.origin == SHARES else "T"

@@ -6,23 +6,24 @@ from attnc.ir import Axis, Node
 from attnc.ir.node import FLOAT, walk
 
 from ..statements import NATURAL, PANEL, VECTOR, Pack, Packed
-from .blocks import Blocks, element_of, width_of
+from .blocks import Blocks, packed_block, width_of
 from .emitter import Emitter
+from .factors import Factors
 from .loops import lane_loop
 from .names import Names
-from .passes import packed_block
 from .reads import stride_of
 
 
 class PackWriter:
     """Writes one function for each packed operand of a stage."""
 
-    def __init__(self, em: Emitter, pack: Pack, packed: Packed, stage: str, blocks: Blocks) -> None:
+    def __init__(self, em: Emitter, pack: Pack, packed: Packed, stage: str, blocks: Blocks, factors: Factors) -> None:
         self.em = em
         self.loop: Axis = pack.loop
         self.packed = packed
         self.stage = stage
         self.blocks = blocks
+        self.factors = factors
 
     def write(self) -> list[str]:
         em, packed = self.em, self.packed
@@ -36,7 +37,9 @@ class PackWriter:
         block = packed_block(em.names, self.blocks, packed)
         self._fill()
         return [
-            *em.function(f"static void {self.stage}_to({element_of(packed)} *to, const Context &x, int64_t task)"),
+            *em.function(
+                f"static void {self.stage}_to({self.factors.element_of(packed)} *to, const Context &x, int64_t task)"
+            ),
             f"static void {self.stage}(void *context, int64_t task, int worker) {{",
             "  const Context &x = *(const Context *)context;",
             "  (void)worker;",
@@ -60,7 +63,12 @@ class PackWriter:
     @property
     def needs_memory(self) -> bool:
         """Whether filling takes a worker's own memory, which a pass around it would be using."""
-        return self.packed.layout == PANEL and not self._is_plain()
+        is_copied = self.packed.layout == PANEL or self._is_narrow
+        return is_copied and self.packed.layout != VECTOR and not self._is_plain()
+
+    @property
+    def _is_narrow(self) -> bool:
+        return self.packed.name in self.factors.packed
 
     def workspace(self, em: Emitter) -> str:
         """How many values the operand takes."""
@@ -73,10 +81,10 @@ class PackWriter:
             self._vector()
         elif self._is_plain():
             self._plain()
-        elif self.packed.layout == NATURAL:
+        elif self.packed.layout == NATURAL and not self._is_narrow:
             self._rows("to")
         else:
-            self._panel()
+            self._by_rows()
 
     def _vector(self) -> None:
         """Lanes along the looped axis, unless features are reduced: they are the contiguous ones."""
@@ -100,7 +108,8 @@ class PackWriter:
             text = em.with_lanes(em.value(self.packed.node)).text
             em.line(f"store({target} + c * {stride} + {em.coordinate(width)}, {text});")
 
-    def _panel(self) -> None:
+    def _by_rows(self) -> None:
+        """Values in memory of the worker's own first, then as they are laid out."""
         em, width = self.em, self.packed.width
         assert width is not None
         count = width_of(em.names, width)
@@ -108,7 +117,18 @@ class PackWriter:
         size = self.blocks.columns * stride
         em.line(f"T *rows = (T *)x.scratch({size} * sizeof(T));")
         self._rows("rows")
-        em.line(f"pack_transposed<T, T>(to, {self.blocks.stride}, rows, {stride}, 1, columns, {count});")
+        self._lay_out("T", "rows", stride, "1", count)
+
+    def _lay_out(self, element: str, source: str, row_step: int | str, column_step: str, count: int) -> None:
+        """The header's packing of a matrix with a row for each looped index."""
+        ends = f"{source}, {row_step}, {column_step}, columns, {count}"
+        if self.packed.layout == NATURAL:
+            call = "pack_narrow_rows" if self._is_narrow else f"pack_rows<T, {element}>"
+            self.em.line(f"{call}(to, {self.blocks.padded(count)}, {ends});")
+        elif self._is_narrow:
+            self.em.line(f"pack_narrow_panel<{self.blocks.stride}>(to, {ends});")
+        else:
+            self.em.line(f"pack_transposed<T, {element}>(to, {self.blocks.stride}, {ends});")
 
     # --- plain reads -------------------------------------------------------------------------------------------
 
@@ -131,13 +151,7 @@ class PackWriter:
             else:
                 parts.append(f"{em.value(position).text} * {step}")
         source = f"{em.names.tensor(tensor)} + {' + '.join(parts) or '0'}"
-        count = width_of(em.names, width)
-        element = em.names.element(tensor)
-        if self.packed.layout == NATURAL:
-            call, stride = "pack_rows", self.blocks.padded(count)
-        else:
-            call, stride = "pack_transposed", self.blocks.stride
-        em.line(f"{call}<T, {element}>(to, {stride}, {source}, {row_step}, {column_step}, columns, {count});")
+        self._lay_out(em.names.element(tensor), source, row_step, column_step, width_of(em.names, width))
 
 
 def is_plain(packed: Packed, loop: Axis) -> bool:

@@ -12,8 +12,9 @@ from attnc.ir.node import FLOAT, INT
 from attnc.planning.plan import Solve, Store
 
 from ..statements import Local, Packed, Prepare, RunPass, collecting
-from .blocks import Blocks, element_of, width_of
+from .blocks import Blocks, packed_block, width_of
 from .emitter import Emitter, Known, Value
+from .factors import NARROW, Factors
 from .loops import nest_body
 from .names import Names, literal
 from .reads import stride_of
@@ -34,6 +35,7 @@ class PassWriter:
         stage: int,
         blocks: Blocks,
         packed: list[Packed],
+        factors: Factors,
         direct: set[str],
         passing: str = "",
         dots: Collection[str] = (),
@@ -43,6 +45,7 @@ class PassWriter:
         self.stage = stage
         self.blocks = blocks
         self.packed = packed
+        self.factors = factors
         self.direct = direct
         self.passing = passing
         self.dots = dots
@@ -206,6 +209,18 @@ class PassWriter:
         with self.row_loop():
             self._fill_widths(local, list(local.widths), f"r * {self.stride(local)}")
         self._know_local(local)
+        self._narrow(local)
+
+    def _narrow(self, local: Local) -> None:
+        """Copies that are factors of narrow products."""
+        em, name, stride = self.em, local.name, self.stride(local)
+        if name in self.factors.rows:
+            self.fields.append(f"{NARROW} {name}_narrow[{self.blocks.rows * stride}];")
+            width = width_of(self.names, local.widths[-1])
+            em.line(f"narrow_rows(s.{name}_narrow, s.{name}, rows, {stride}, {width});")
+        if name in self.factors.paired:
+            self.fields.append(f"{NARROW} {name}_paired[{self.blocks.rows * stride}];")
+            em.line(f"pack_narrow_rows(s.{name}_paired, {stride}, s.{name}, {stride}, 1, rows, {stride});")
 
     def _fill_widths(self, local: Local, widths: list[Axis], offset: str) -> None:
         from .loops import counted_loop, lane_loop
@@ -365,7 +380,7 @@ class PassWriter:
         for axis in packed.outer:
             text = f"({text} * {em.size(axis.size)} + {em.coordinate(axis)})"
         count = f"block_count({em.size(self.run.loop.size)}, {self.blocks.columns})"
-        kind = element_of(packed)
+        kind = self.factors.element_of(packed)
         size = packed_block(self.names, self.blocks, packed)
         em.line(f"const int64_t task_{packed.name} = {text} * {count} + tile;")
         em.line(f"const {kind} *at_{packed.name} = x.{packed.name} + task_{packed.name} * {size};")
@@ -378,11 +393,3 @@ class PassWriter:
             em.line(f"  pack_{packed.name}_to(s.own_{packed.name}, x, task_{packed.name});")
             em.line(f"  at_{packed.name} = s.own_{packed.name};")
             em.line("}")
-
-
-def packed_block(names: Names, blocks: Blocks, packed: Packed) -> int:
-    """Values in one block of a packed operand."""
-    if packed.width is None:
-        return blocks.columns
-    width = width_of(names, packed.width)
-    return blocks.columns * blocks.padded(width) if packed.layout == "natural" else blocks.stride * width

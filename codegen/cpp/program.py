@@ -27,8 +27,9 @@ from ..statements import (
     swept,
     with_packs,
 )
-from .blocks import Blocks, choose_blocks, element_of
+from .blocks import Blocks, choose_blocks
 from .emitter import Emitter
+from .factors import Factors
 from .names import Names, size_name, step_name
 from .nests import NestWriter
 from .packs import PackWriter, lies_ready, lies_side_by_side
@@ -173,9 +174,10 @@ class _ProgramWriter:
     def _pass(self, run: RunPass, number: int, packs: list[Pack]) -> None:
         blocks = choose_blocks(self.names, run)
         packed = [one for pack in packs for one in pack.packed]
+        factors = Factors(self.names, run, packed)
         direct = {one.name for pack in packs for one in pack.packed if lies_ready(self.names, pack.loop, one)}
         writers = [
-            PackWriter(self._emitter(), pack, one, f"pack_{one.name}", blocks)
+            PackWriter(self._emitter(), pack, one, f"pack_{one.name}", blocks, factors)
             for pack in packs
             for one in pack.packed
             if one.name not in direct
@@ -184,10 +186,10 @@ class _ProgramWriter:
         for writer in writers:
             one = writer.packed
             self.functions += writer.write()
-            self._buffer(one.name, element_of(one), writer.workspace, is_zeroed=False, unless=passing)
+            self._buffer(one.name, factors.element_of(one), writer.workspace, is_zeroed=False, unless=passing)
             self._step(writer.tasks, f"pack_{one.name}", unless=passing)
         dots = {w.packed.name for w in writers if passing and self._as_dots(run, w.packed)}
-        pass_writer = PassWriter(self._emitter(), run, number, blocks, packed, direct, passing, dots)
+        pass_writer = PassWriter(self._emitter(), run, number, blocks, packed, factors, direct, passing, dots)
         self.functions += pass_writer.write()
         self.steps.append(f"x.stage = {number};")
         self._step(pass_writer.tasks, f"stage{number}")

@@ -22,8 +22,9 @@ from ..statements import (
     Sweep,
     TileStatement,
 )
-from .blocks import element_of, width_of
+from .blocks import width_of
 from .emitter import Emitter, Known, Value
+from .factors import NARROW
 from .names import literal
 from .reads import locate, stride_of
 from .sweeps import SweepWriter
@@ -157,7 +158,8 @@ class TileWriter:
 
     def _know_tiles(self) -> None:
         for local in self.owner.run.tile_locals:
-            field = f"T {local.name}[{self.owner.blocks.rows * self.stride}];"
+            kind = NARROW if local.name in self.owner.factors.tiles else "T"
+            field = f"{kind} {local.name}[{self.owner.blocks.rows * self.stride}];"
             if field not in self.owner.fields:
                 self.owner.fields.append(field)
             if local.name.startswith(("scores", "scan")):
@@ -203,7 +205,7 @@ class TileWriter:
                 return inner.define(FLOAT, f"load({pointer} + {place})", level, lanes=True)
             if node.type == BOOL:
                 return inner.define(BOOL, f"(load_ints<T, int32_t>({pointer} + {place}) != 0)", level, lanes=True)
-            wide = element_of(packed) == "int64_t"
+            wide = self.owner.factors.element_of(packed) == "int64_t"
             text = (
                 f"load_longs<T, int64_t>({pointer} + {place})"
                 if wide
@@ -254,8 +256,11 @@ class TileWriter:
                 f"{place}, {step}, {self._tile(statement.tile)}, {self.stride});"
             )
             self.em.line("else")
+        left, call = f"s.{statement.left.name}", "gemm_columns<T>"
+        if statement in self.owner.factors:
+            left, call = f"{left}_narrow", "narrow_columns"
         self.em.line(
-            f"{once}gemm_columns<T>(rows, {self._range()}, {width}, s.{statement.left.name}, {stride}, "
+            f"{once}{call}(rows, {self._range()}, {width}, {left}, {stride}, "
             f"{self.owner.pointer_to(statement.right)}, {self.stride}, {self._tile(statement.tile)}, {self.stride});"
         )
 
@@ -269,10 +274,11 @@ class TileWriter:
         count, skip, right = (str(self.columns), "", pointer)
         if not self.is_full:
             count, skip, right = "end - begin", " + begin", f"{pointer} + begin * {step}"
-        self.em.line(
-            f"gemm<T, {stride}>(rows, {stride}, {count}, {self._tile(statement.tile)}{skip}, {self.stride}, 1, "
-            f"{right}, {step}, s.{statement.local.name}, {stride}, true);"
-        )
+        left, result = f"{self._tile(statement.tile)}{skip}, {self.stride}", f"s.{statement.local.name}, {stride}"
+        if statement in self.owner.factors:
+            self.em.line(f"narrow_product<{stride}>(rows, {count}, {left}, {right}, {step}, {result});")
+            return
+        self.em.line(f"gemm<T, {stride}>(rows, {stride}, {count}, {left}, 1, {right}, {step}, {result}, true);")
 
     def _accumulate_columns(self, statement: AccumulateColumns) -> None:
         """Straight into memory where the width is whole vectors, else by way of a local."""
@@ -285,10 +291,7 @@ class TileWriter:
             place = locate(em, tensor, positions)
             step = stride_of(em, tensor, statement.storage_axes.index(self.loop))
             target = f"{em.names.tensor(tensor)} + {place.offset}"
-            product = (
-                f"gemm<T, {stride}>({end} - {begin}, {stride}, rows, s.{statement.tile.name} + {begin}, "
-                f"1, {self.stride}, s.{statement.right.name}, {stride}, "
-            )
+            product = self._turned(statement, begin, end)
             if width == stride:
                 em.line(f"{product}{target}, {step}, true);")
                 return
@@ -300,6 +303,22 @@ class TileWriter:
                 f"for (int64_t n = 0; n < {end} - {begin}; ++n) for (int64_t w = 0; w < {width}; ++w) "
                 f"({target})[n * {step} + w] += s.turned[n * {stride} + w];"
             )
+
+    def _turned(self, statement: AccumulateColumns, begin: str, end: str) -> str:
+        """The call of a product with a tile turned, up to where its result goes."""
+        tile, right, stride = statement.tile.name, statement.right.name, self.owner.stride(statement.right)
+        if statement not in self.owner.factors:
+            return (
+                f"gemm<T, {stride}>({end} - {begin}, {stride}, rows, s.{tile} + {begin}, 1, {self.stride}, "
+                f"s.{right}, {stride}, "
+            )
+        field = f"{NARROW} turned_pairs[{self.owner.blocks.rows * self.stride}];"
+        if field not in self.owner.fields:
+            self.owner.fields.append(field)
+        return (
+            f"narrow_turned<{stride}>({begin}, {end}, rows, s.{tile}, {self.stride}, s.turned_pairs, "
+            f"s.{right}_paired, {stride}, "
+        )
 
     def _follow(self, statement: Follow) -> None:
         """Accumulators move to where their anchors are; nothing is done where no anchor moved."""

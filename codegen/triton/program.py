@@ -20,6 +20,7 @@ from attnc.ir.node import BOOL, FLOAT, INT
 from attnc.ir.roles import Roles
 from attnc.planning.plan import Store
 
+from ..contractions import DTYPES
 from ..names import Layout
 from ..statements import Pack, Packed, Program, RunPass, RunSteps, StageStatement, with_packs
 from .emitter import Emitter
@@ -193,7 +194,7 @@ class _ModuleWriter:
         dtypes = [*writer.tile.operand_dtypes.values()]
         dtypes += [writer.tile.common(None, one) for one in packed if one.width is not None]
         products = writer.tile.products()
-        operand = max(dtypes, key=("bfloat16", "float16", "float32", "float64").index) if dtypes else "float32"
+        operand = max(dtypes, key=DTYPES.index) if dtypes else "float32"
         outer = tuple(self._encoded(axis.size) for axis in run.grid)
         self._kernel(f"stage{number}", body, outer, rows, features, products, operand, True, run.split is not None)
         self.launches[-1] = replace(self.launches[-1], columns=self._encoded(run.loop.size))

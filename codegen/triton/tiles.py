@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from attnc.analysis.tiles import corners
 from attnc.analysis.weights import shift
-from attnc.ir import Axis, Node
+from attnc.ir import Axis, Node, Tensor
 from attnc.ir.node import FLOAT, INT, walk
 
+from ..contractions import DTYPES, product_dtype
 from ..statements import Accumulate, Carry, Contract, Follow, Packed, Sweep, TileStatement
 from .emitter import Block, Emitter, Value
 from .names import ELEMENTS
@@ -17,8 +18,6 @@ from .sweeps import SweepWriter
 
 if TYPE_CHECKING:
     from .passes import PassWriter
-
-_RANKS = ("bfloat16", "float16", "float32", "float64")
 
 
 class TileWriter:
@@ -43,7 +42,7 @@ class TileWriter:
         for statement in self.run.tiles.body:
             if isinstance(statement, Contract):
                 dtype = self.common(statement.left.node, statement.right)
-                found[statement.left.node] = max(found.get(statement.left.node, dtype), dtype, key=_RANKS.index)
+                found[statement.left.node] = max(found.get(statement.left.node, dtype), dtype, key=DTYPES.index)
         return found
 
     def _value_nodes(self) -> set[Node]:
@@ -57,17 +56,11 @@ class TileWriter:
 
     def common(self, left: Node | None, right: Packed) -> str:
         """The dtype of a product: that of the tensors it reads plainly, else that of the results."""
-        own = [self.dtype_of(node) for node in (left, right.read_as) if node is not None]
-        known = [dtype for dtype in own if dtype is not None]
-        if set(known) == {"bfloat16", "float16"}:
-            return "float32"
-        return max(known, key=_RANKS.index) if known else self.em.names.result
+        nodes = [node for node in (left, right.read_as) if node is not None]
+        return product_dtype(nodes, self._dtype, self.em.names.result)
 
-    def dtype_of(self, node: Node) -> str | None:
-        inner = node.args[0] if node.kind == "at" else node
-        if inner.kind != "read":
-            return None
-        dtype = self.em.names.dtype(inner.attribute)
+    def _dtype(self, tensor: Tensor) -> str:
+        dtype = self.em.names.dtype(tensor)
         return "float32" if dtype == "float64" and self.em.names.compute == "float" else dtype
 
     # --- loops -------------------------------------------------------------------------------------------------
