@@ -7,11 +7,12 @@ Nothing here is decided: every choice was the plan's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from attnc.analysis.tiles import TileClasses
 from attnc.ir import Axis, Node, Tensor
+from attnc.ir.node import reachable
 from attnc.planning.plan import Rescale, Sequential, Solve, Store
 
 PANEL, NATURAL, VECTOR = "panel", "natural", "vector"
@@ -169,6 +170,13 @@ def swept(tiles: Tiles) -> Iterator[Node]:
             yield from (store.node for store in statement.stores)
             domains = [fill.domain for fill in statement.fills] + [one.domain for one in statement.collects]
             yield from (domain for domain in domains if domain is not None)
+
+
+def read_in_sweeps(tiles: Tiles, packed: Iterable[Packed]) -> set[Node]:
+    """What sweeps compute pair by pair, down to products and to what was computed for each column before."""
+    made = {statement.tile.node for statement in tiles.body if isinstance(statement, Contract)}
+    made |= {one.read_as for one in packed if one.layout == VECTOR}
+    return set(reachable(list(swept(tiles)), without=made))
 
 
 def collecting(tiles: Tiles, wanted: Callable[[Node], bool]) -> Tiles:

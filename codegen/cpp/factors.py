@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attnc.ir.node import reachable
-
 from ..contractions import product_dtype
 from ..statements import (
     Accumulate,
@@ -21,7 +19,7 @@ from ..statements import (
     RunPass,
     Sweep,
     TileStatement,
-    swept,
+    read_in_sweeps,
 )
 from .blocks import element_of
 from .names import Names
@@ -75,8 +73,7 @@ def _own(one: Contract | Accumulate | AccumulateColumns) -> set[str]:
 
 
 def _read_by_sweeps(run: RunPass, packed: Iterable[Packed]) -> set[str]:
-    made = {one.tile.node for one in run.tiles.body if isinstance(one, Contract)}
-    read = reachable(list(swept(run.tiles)), without=made)
+    read = read_in_sweeps(run.tiles, packed)
     fills: list[Fill] = [fill for one in run.tiles.body if isinstance(one, Sweep) for fill in one.fills]
     found = {fill.tile.name for fill in fills if fill.is_shared}
     found |= {one.tile.name for one in run.tiles.body if isinstance(one, Contract | Carry)}

@@ -10,21 +10,19 @@ from dataclasses import dataclass
 from functools import partial
 
 from attnc.ir import Axis, Graph, Node, Tensor
-from attnc.ir.node import FLOAT, reachable, walk
+from attnc.ir.node import FLOAT, walk
 from attnc.ir.roles import PARTS
 
 from ..names import Layout, identifier
 from ..statements import (
-    Contract,
     Pack,
-    Packed,
     Program,
     RunNest,
     RunPass,
     RunSteps,
     StageStatement,
     flat,
-    swept,
+    read_in_sweeps,
     with_packs,
 )
 from .blocks import Blocks, choose_blocks
@@ -188,18 +186,13 @@ class _ProgramWriter:
             self.functions += writer.write()
             self._buffer(one.name, factors.element_of(one), writer.workspace, is_zeroed=False, unless=passing)
             self._step(writer.tasks, f"pack_{one.name}", unless=passing)
-        dots = {w.packed.name for w in writers if passing and self._as_dots(run, w.packed)}
+        seen = read_in_sweeps(run.tiles, packed)  # few rows may be multiplied where an operand lies that no sweep reads
+        alone = [w.packed for w in writers if passing and w.packed.read_as not in seen]
+        dots = {one.name for one in alone if lies_side_by_side(self.names, run.loop, one)}
         pass_writer = PassWriter(self._emitter(), run, number, blocks, packed, factors, direct, passing, dots)
         self.functions += pass_writer.write()
         self.steps.append(f"x.stage = {number};")
         self._step(pass_writer.tasks, f"stage{number}")
-
-    def _as_dots(self, run: RunPass, packed: Packed) -> bool:
-        """Whether few rows may be multiplied with an operand where it lies: nothing else reads its block."""
-        if not lies_side_by_side(self.names, run.loop, packed):
-            return False
-        made = {one.tile.node for one in run.tiles.body if isinstance(one, Contract)}
-        return packed.read_as not in reachable(list(swept(run.tiles)), without=made)
 
     def _passing(self, run: RunPass, number: int, blocks: Blocks, writers: list[PackWriter]) -> str:
         """The flag of a pass that goes over its operands only once, with few rows: then each block is prepared where it
