@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from attnc.analysis.intervals import Intervals
 from attnc.ir import Axis, Node
-from attnc.ir.node import BOOL, FLOAT
+from attnc.ir.node import BOOL, FLOAT, walk
 
 from ..statements import Packed, RunPass
 from .names import Names
@@ -37,7 +37,17 @@ def choose_blocks(names: Names, run: RunPass) -> Blocks:
     columns = 256 if widest <= 64 else 128 if widest <= 160 else 64
     if names.compute == "double":
         columns //= 2
-    return Blocks(64 if run.row is not None else 1, columns, lanes)
+    return Blocks(_rows(run), columns, lanes)
+
+
+def _rows(run: RunPass) -> int:
+    """Whole register tiles of six rows; fewer where pairs follow the rows on both sides, or tensors say which there are:
+    short blocks leave more of these out."""
+    if run.row is None:
+        return 1
+    classes = run.tiles.classes
+    follows = all(any(node.kind == "param" for node in walk(bound)) for bound in (classes.low, classes.high))
+    return 64 if follows or any(node.kind == "reduce" for node in walk(classes.may)) else 96
 
 
 def width_of(names: Names, axis: Axis) -> int:

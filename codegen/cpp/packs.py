@@ -172,7 +172,7 @@ def is_plain(packed: Packed, loop: Axis) -> bool:
 
 def lies_side_by_side(names: Names, loop: Axis, packed: Packed) -> bool:
     """Whether each looped index's features can be read where the caller has them, one behind the other."""
-    if packed.layout != PANEL or not is_plain(packed, loop) or not names.is_unit_last(packed.node.attribute):
+    if packed.layout == VECTOR or not is_plain(packed, loop) or not names.is_unit_last(packed.node.attribute):
         return False
     positions = packed.node.args
     return all(p.kind == "index" for p in positions) and positions[-1].attribute == packed.width

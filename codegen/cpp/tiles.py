@@ -248,21 +248,21 @@ class TileWriter:
     def _contract(self, statement: Contract) -> None:
         stride, width = self.owner.stride(statement.left), self._width(statement.left)
         once = "if (!keeps || step == 0) " if statement.tile.name in self.owner.cached else ""
-        if statement.right.name in self.owner.dots:
-            place, step = self.owner.in_place(statement.right)
-            few = f"{self.owner.passing} && rows <= most_dot_rows"
-            self.em.line(
-                f"if ({few}) gemm_dots<T>(rows, {self._range()}, {width}, s.{statement.left.name}, {stride}, "
-                f"{place}, {step}, {self._tile(statement.tile)}, {self.stride});"
-            )
-            self.em.line("else")
         left, call = f"s.{statement.left.name}", "gemm_columns<T>"
         if statement in self.owner.factors:
             left, call = f"{left}_narrow", "narrow_columns"
-        self.em.line(
-            f"{once}{call}(rows, {self._range()}, {width}, {left}, {stride}, "
-            f"{self.owner.pointer_to(statement.right)}, {self.stride}, {self._tile(statement.tile)}, {self.stride});"
-        )
+        operands, result = f"{width}, {left}, {stride}", f"{self._tile(statement.tile)}, {self.stride}"
+        if statement.right.name in self.owner.dots:
+            place, step = self.owner.in_place(statement.right)
+            dots = f"gemm_dots<T>(rows, {self._range()}, {operands}, {place}, {step}, {result});"
+            self.em.line(f"if ({self._few()}) {dots}")
+            self.em.line("else")
+        right = f"{self.owner.pointer_to(statement.right)}, {self.stride}"
+        self.em.line(f"{once}{call}(rows, {self._range()}, {operands}, {right}, {result});")
+
+    def _few(self) -> str:
+        """Whether operands are multiplied where the caller has them."""
+        return f"{self.owner.passing} && rows <= most_dot_rows"
 
     def _range(self) -> str:
         """The columns of the tile that may hold pairs."""
@@ -275,6 +275,13 @@ class TileWriter:
         if not self.is_full:
             count, skip, right = "end - begin", " + begin", f"{pointer} + begin * {step}"
         left, result = f"{self._tile(statement.tile)}{skip}, {self.stride}", f"s.{statement.local.name}, {stride}"
+        if statement.right.name in self.owner.dots:
+            width, (place, own_step) = self._width(statement.local), self.owner.in_place(statement.right)
+            own = place if self.is_full else f"{place} + begin * {own_step}"
+            self.em.line(
+                f"if ({self._few()}) gemm_mix<T, {width}>(rows, {count}, {left}, {own}, {own_step}, {result});"
+            )
+            self.em.line("else")
         if statement in self.owner.factors:
             self.em.line(f"narrow_product<{stride}>(rows, {count}, {left}, {right}, {step}, {result});")
             return
