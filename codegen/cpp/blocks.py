@@ -41,13 +41,18 @@ def choose_blocks(names: Names, run: RunPass) -> Blocks:
 
 
 def _rows(run: RunPass) -> int:
-    """Whole register tiles of six rows; fewer where pairs follow the rows on both sides, or tensors say which there are:
-    short blocks leave more of these out."""
+    """Whole register tiles of six rows; fewer where pairs follow the rows on both sides, or where tensors say which pairs
+    there are: short blocks leave more of them out."""
     if run.row is None:
         return 1
     classes = run.tiles.classes
-    follows = all(any(node.kind == "param" for node in walk(bound)) for bound in (classes.low, classes.high))
+    moving = (bound for bound in (classes.low, classes.high) if any(_is_corner(node) for node in walk(bound)))
+    follows = len(list(moving)) == 2
     return 64 if follows or any(node.kind == "reduce" for node in walk(classes.may)) else 96
+
+
+def _is_corner(node: Node) -> bool:
+    return node.kind == "param" and node.attribute.startswith("#")
 
 
 def width_of(names: Names, axis: Axis) -> int:
