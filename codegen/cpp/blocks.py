@@ -41,7 +41,7 @@ def choose_blocks(names: Names, run: RunPass) -> Blocks:
 
 
 def _rows(run: RunPass) -> int:
-    """Whole register tiles of six rows; fewer where pairs follow the rows on both sides, or where tensors say which pairs
+    """Whole register tiles of six rows; fewer where pairs follow the rows on both sides, or where tensors say which
     there are: short blocks leave more of them out."""
     if run.row is None:
         return 1

@@ -18,6 +18,7 @@ from .factors import NARROW, Factors
 from .loops import nest_body
 from .names import Names, literal
 from .reads import stride_of
+from .tasks import task_blocks
 from .tiles import TileWriter
 
 _MOST_STEPS = 300
@@ -65,15 +66,7 @@ class PassWriter:
         if self.cached:
             em.line("T *const cache = (T *)(&s + 1);")
         em.line("int64_t full_tiles = 0, partial_tiles = 0;")
-        self._decode_task()
-        if run.owns_rows:
-            count = f"block_count({em.size(self.row.size)}, {self.blocks.rows})"
-            first, step = "0", "1"
-            if run.split is not None:
-                first, step = em.coordinate(run.split), em.size(run.split.size)
-            with em.scope(f"for (int64_t block = {first}; block < {count}; block += {step})", {}):
-                self._row_block()
-        else:
+        with task_blocks(em, run, self.blocks, self.passing):
             self._row_block()
         em.line("count_tiles(x, worker, full_tiles, partial_tiles);")
         text = em.function(f"static void stage{self.stage}(void *context, int64_t task, int worker)")
@@ -91,40 +84,6 @@ class PassWriter:
         self.em.line(f"const int64_t kept = {tiles} * {each};")
         self.em.line(f"const bool keeps = kept <= {_MOST_KEPT};")
         return " + (keeps ? kept : 0)"
-
-    # --- tasks -------------------------------------------------------------------------------------------------
-
-    def _decode_task(self) -> None:
-        """Grid-major, so that neighbouring tasks share what was packed; blocks of rows with most tiles first."""
-        em, run = self.em, self.run
-        em.line("int64_t rest = task;")
-        if not run.owns_rows:
-            count = f"block_count({em.size(self.row.size)}, {self.blocks.rows})"
-            em.line(f"int64_t block = rest % {count}; rest /= {count};")
-            if self._is_heavier_later():
-                em.line(f"block = {count} - 1 - block;")
-        workers = (run.split,) if run.split is not None else ()
-        for axis in reversed((*run.grid, *workers)):
-            name = em.fresh("g")
-            size = em.size(axis.size)
-            em.line(f"const int64_t {name} = rest % {size}; rest /= {size};")
-            em.fix(axis, name)
-
-    def _is_heavier_later(self) -> bool:
-        from attnc.ir.node import walk
-
-        at = corners(self.em.graph)
-        rows = {at.first_row, at.last_row}
-        classes = self.run.tiles.classes
-        return any(n in rows for n in walk(classes.high)) and not any(n in rows for n in walk(classes.low))
-
-    def tasks(self, em: Emitter) -> str:
-        """How many tasks the stage has, spelt by an emitter of the entry."""
-        workers = (self.run.split,) if self.run.split is not None else ()
-        parts = [em.size(axis.size) for axis in (*self.run.grid, *workers)]
-        if not self.run.owns_rows:
-            parts.append(f"block_count({em.size(self.row.size)}, {self.blocks.rows})")
-        return " * ".join(parts) or "1"
 
     # --- a block of rows ---------------------------------------------------------------------------------------
 
@@ -389,7 +348,11 @@ class PassWriter:
             if field not in self.fields:
                 self.fields.append(field)
             few = " && rows > most_dot_rows" if packed.name in self.dots else ""
-            em.line(f"if ({self.passing}{few}) {{")
-            em.line(f"  pack_{packed.name}_to(s.own_{packed.name}, x, task_{packed.name});")
-            em.line(f"  at_{packed.name} = s.own_{packed.name};")
-            em.line("}")
+            with em.scope(f"if ({self.passing}{few})", {}):
+                ready, task = f"ready_{packed.name}", f"task_{packed.name}"
+                start = f"int64_t {ready} = -1;"
+                if start not in em.scopes[0].lines:
+                    em.scopes[0].lines.append(start)
+                em.line(f"if ({ready} != {task}) pack_{packed.name}_to(s.own_{packed.name}, x, {task});")
+                em.line(f"{ready} = {task};")
+                em.line(f"at_{packed.name} = s.own_{packed.name};")

@@ -32,7 +32,9 @@ from .names import Names, size_name, step_name
 from .nests import NestWriter
 from .packs import PackWriter, lies_ready, lies_side_by_side
 from .passes import PassWriter
+from .tasks import task_count
 
+_TASKS_EACH = 2  # for each worker, so that none waits long for the last
 FIXED = ("threads", "parallel", "scratch", "counters")
 
 
@@ -192,17 +194,25 @@ class _ProgramWriter:
         pass_writer = PassWriter(self._emitter(), run, number, blocks, packed, factors, direct, passing, dots)
         self.functions += pass_writer.write()
         self.steps.append(f"x.stage = {number};")
-        self._step(pass_writer.tasks, f"stage{number}")
+        self._step(lambda em: task_count(em, run, blocks, passing), f"stage{number}")
 
     def _passing(self, run: RunPass, number: int, blocks: Blocks, writers: list[PackWriter]) -> str:
-        """The flag of a pass that goes over its operands only once, with few rows: then each block is prepared where it
-        is used, while it is in the cache. Empty where that is never so."""
-        if not writers or run.solve is not None or run.owns_rows or any(w.needs_memory for w in writers):
+        """The flag of a pass of which each task has its operands for itself and prepares every block of them only once:
+        few rows, or few columns and outer indices enough for all workers. Then it does so where it uses them, while
+        they are in the cache. Empty where that is never so."""
+        if not writers or run.solve is not None or any(w.needs_memory for w in writers):
             return ""
         em = self._emitter()
         # parts of the keys share no block, or only one at a border
         grid = " * ".join(em.size(a.size) for a in run.grid if a.size is not self.graph.size(PARTS)) or "1"
-        tests = [f"block_count({em.size(run.row.size)}, {blocks.rows}) == 1"] if run.row is not None else []
+        one_tile = f"block_count({em.size(run.loop.size)}, {blocks.columns}) == 1"
+        if run.owns_rows:
+            tests = [one_tile] + ([f"{em.size(run.split.size)} == 1"] if run.split is not None else [])
+        elif run.row is not None:
+            few_rows = f"block_count({em.size(run.row.size)}, {blocks.rows}) == 1"
+            tests = [f"({few_rows} || ({one_tile} && {grid} >= {_TASKS_EACH} * x.threads))"]
+        else:
+            tests = []
         for outer in dict.fromkeys(writer.packed.outer for writer in writers):
             tests.append(f"{' * '.join(em.size(axis.size) for axis in outer) or '1'} == {grid}")
         self.passing.append(f"passing{number}")
