@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 HEADERS = HERE.parent.parent / "codegen" / "cpp"
 FLAGS = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fPIC", "-shared"]
 WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-function", "-Wno-psabi"]
-DRIVERS = ["storage", "tiles", "math", "vector", "pool"]
+DRIVERS = ["storage", "tiles", "narrow", "math", "vector", "pool"]
 
 # The x86 flags that each fallback needs; "native" is whatever this machine is.
 NEEDS = {"native": set(), "haswell": {"avx2", "fma", "f16c", "bmi2"}, "x86-64": {"sse2"}}
