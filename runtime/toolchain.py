@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
 import shlex
@@ -17,6 +18,7 @@ from attnc.diagnostics import Diagnostic, Mistake
 from .cache import digest, load, locked, path_of, store
 
 _FLAGS = ("-std=c++17", "-O2", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fPIC", "-shared")
+_PACKAGED = ("-fno-exceptions", "-fno-sanitize=undefined")  # which it would otherwise need a library for
 _HEADERS = Path(__file__).resolve().parent.parent / "codegen" / "cpp"
 
 
@@ -29,6 +31,7 @@ class NoCompiler(Mistake):
     def diagnostic(self) -> Diagnostic:
         helps = (
             "install one: 'apt install g++', 'dnf install gcc-c++' or 'xcode-select --install'",
+            "or one from PyPI: 'pip install attnc[compiler]'",
             "name one: set ATTNC_CXX to its path",
             "or compute densely, which takes memory for every pair of query and key: 'attnc.allow_reference()'",
         )
@@ -72,13 +75,26 @@ def named_compilers() -> tuple[str, ...]:
 
 @cache
 def compiler() -> Compiler:
-    """ATTNC_CXX alone, or else the first of CXX, g++, clang++ and c++; AttnError where there is none."""
+    """ATTNC_CXX alone, or else the first of CXX, g++, clang++, c++ and the package ziglang; AttnError where there is
+    none."""
     tried = named_compilers() if os.environ.get("ATTNC_CXX") else (*named_compilers(), "g++", "clang++", "c++")
     for name in tried:
         found = _find_compiler(name)
         if found is not None:
             return found
-    raise NoCompiler(tried).error()
+    packaged = None if os.environ.get("ATTNC_CXX") else packaged_compiler()
+    if packaged is None:
+        raise NoCompiler(tried).error()
+    return packaged
+
+
+def packaged_compiler() -> Compiler | None:
+    """Clang as `attnc[compiler]` installs it. As a C compiler that is told of C++ it leaves out the C++ library, which
+    kernels do not use and which it would build for minutes."""
+    found = importlib.util.find_spec("ziglang")
+    if found is None or found.origin is None:
+        return None
+    return _asked([str(Path(found.origin).parent / "zig"), "cc", "-x", "c++", *_PACKAGED])
 
 
 def _find_compiler(name: str) -> Compiler | None:
@@ -87,12 +103,16 @@ def _find_compiler(name: str) -> Compiler | None:
     path = shutil.which(words[0]) if words else None
     if path is None:
         return None
-    command = [path, *words[1:]]
+    return _asked([path, *words[1:]])
+
+
+def _asked(command: list[str]) -> Compiler | None:
+    """A compiler with the version that it tells; None where it cannot be run."""
     try:
         told = subprocess.run([*command, "--version"], capture_output=True, text=True, errors="replace").stdout
     except OSError:
         return None
-    return Compiler(path, told.split("\n")[0], (*words[1:], *_FLAGS, *_machine_flags()))
+    return Compiler(command[0], told.split("\n")[0], (*command[1:], *_FLAGS, *_machine_flags()))
 
 
 def _machine_flags() -> tuple[str, ...]:

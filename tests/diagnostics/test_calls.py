@@ -116,6 +116,7 @@ def no_compiler(monkeypatch, tmp_path):
     monkeypatch.setenv("ATTNC_CACHE_DIR", str(tmp_path))
     for name in ("CXX", "ATTNC_CXX"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(toolchain, "packaged_compiler", lambda: None)
     toolchain.compiler.cache_clear()
     cache.folder.cache_clear()
     yield

@@ -19,6 +19,7 @@ def nothing(workplace, monkeypatch):
     monkeypatch.setenv("PATH", "")
     for name in ("CXX", "ATTNC_CXX"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(toolchain, "packaged_compiler", lambda: None)
     forget_what_is_known()
     yield monkeypatch
     attnc.allow_reference(False)
@@ -31,10 +32,24 @@ def test_the_message(nothing):
         "error[no-compiler]: no C++ compiler was found to build the kernel with\n"
         "  = note: tried g++, clang++, c++\n"
         "  = help: install one: 'apt install g++', 'dnf install gcc-c++' or 'xcode-select --install'\n"
+        "  = help: or one from PyPI: 'pip install attnc[compiler]'\n"
         "  = help: name one: set ATTNC_CXX to its path\n"
         "  = help: or compute densely, which takes memory for every pair of query and key: 'attnc.allow_reference()'"
     )
     assert "4 · B · H · M · N" in attnc.allow_reference.__doc__  # the memory that it states
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_with_the_packaged_compiler(workplace, monkeypatch, dtype):
+    """On a machine that has none of its own, forward and backward."""
+    if toolchain.packaged_compiler() is None:
+        pytest.skip("ziglang is not installed")
+    monkeypatch.setenv("PATH", "")
+    for name in ("CXX", "ATTNC_CXX"):
+        monkeypatch.delenv(name, raising=False)
+    forget_what_is_known()
+    assert toolchain.compiler().path.endswith("zig")
+    attnc.verify(probe(), *tensors(dtype=dtype, learns=True), window=3)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
