@@ -17,6 +17,7 @@ from .peers import Inputs, Peers, Visible
 from .specs import example
 
 CAP = 50.0
+FORWARD, BACKWARD, BOTH = "forward", "backward", "forward + backward"
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,14 @@ class Mechanism:
 
 @dataclass(frozen=True)
 class Case:
-    """A mechanism at given sizes; `has_backward` asks for the row with gradients too."""
+    """A mechanism at given sizes; `directions` are those beyond the forward that have rows. Of large sizes eager code
+    would hold too many pairs, and FlexAttention take long to compile: `is_large` leaves both out."""
 
     mechanism: Mechanism
     sizes: Sizes
     dtype: torch.dtype = torch.float32
-    has_backward: bool = True
+    directions: tuple[str, ...] = (BOTH,)
+    is_large: bool = False
 
 
 # --- which pairs exist ---------------------------------------------------------------------------------------------
@@ -157,10 +160,26 @@ def cases(quick: bool) -> list[Case]:
     """The rows of the table. A quick run takes every path that needs no long compilation."""
     if quick:
         known = mechanisms(window=16)
-        return [Case(known[name], Sizes(1, 2, 64, 16)) for name in ("causal", "sliding")]
+        every = (BACKWARD, BOTH)
+        return [Case(known[name], Sizes(1, 2, 64, 16), directions=every) for name in ("causal", "sliding")]
     known = mechanisms()
     usual = Sizes(1, 8, 2048, 64)
-    found = [Case(mechanism, usual) for mechanism in known.values()]
-    more = [Case(known["causal"], Sizes(1, 8, n, 64)) for n in (512, 4096)]
-    halves = [Case(known[name], usual, torch.bfloat16) for name in ("full", "causal")]
-    return found[:2] + more + halves + found[2:]
+    found = [Case(mechanism, usual) for name, mechanism in known.items() if name not in _PLAIN]
+    plain = [
+        Case(known[name], sizes, dtype, (BACKWARD, BOTH), sizes != usual)
+        for sizes in (usual, *_MORE)
+        for dtype in (torch.float32, torch.bfloat16)
+        for name in _PLAIN
+    ]
+    return plain + found
+
+
+_PLAIN = ("full", "causal")
+_MORE = (
+    Sizes(1, 8, 1024, 64),
+    Sizes(1, 4, 4096, 64),
+    Sizes(1, 2, 16384, 64),
+    Sizes(1, 8, 1024, 128),
+    Sizes(1, 4, 4096, 128),
+    Sizes(64, 8, 128, 64),
+)

@@ -13,17 +13,18 @@ import torch
 
 import attnc
 
-from .peak import multiply_add_peak
+from .peak import multiply_add_peaks, read_bandwidth
 
 _X86 = ("sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "avx512_fp16")
 _FLAGS: tuple[str, ...] = (*_X86, "amx_tile", "amx_bf16", "asimd", "asimdhp", "bf16", "sve", "sve2")
 
 
 def describe(threads: int) -> dict[str, Any]:
-    """The machine as plain data. The peak is of single-precision multiply-adds in registers, all threads at once."""
+    """The machine as plain data. Peaks are of multiply-adds in registers, all threads at once, by what is
+    multiplied."""
     from attnc.runtime.toolchain import compiler
 
-    peak = multiply_add_peak(threads)
+    peaks = multiply_add_peaks(threads)
     processor = _processor()
     return {
         "processor": processor["model"],
@@ -38,7 +39,8 @@ def describe(threads: int) -> dict[str, Any]:
         "torch": torch.__version__,
         "attnc": attnc.__version__,
         "date": datetime.date.today().isoformat(),
-        "multiply-add peak, GFLOP/s": None if peak is None else round(peak / 1e9, 1),
+        "multiply-add peak, GFLOP/s": {dtype: round(peak / 1e9, 1) for dtype, peak in peaks.items()},
+        "read bandwidth, GB/s": round(read_bandwidth(threads) / 1e9, 1),
     }
 
 

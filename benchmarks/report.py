@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import frontend, memory, overhead, startup, twice, variants
+from . import frontend, memory, overhead, roofline, startup, twice, variants
+from .cases import BACKWARD, BOTH
 from .compare import EAGER, FLEX, OURS, SDPA, Row
 from .timing import Ratio
 from .variants import Variant
@@ -56,14 +57,29 @@ class Findings:
 
     def add(self, rows: Sequence[Row]) -> None:
         """Adds rows of the table, with their share of the machine's peak where that is known and of their dtype."""
-        peak = self.machine["multiply-add peak, GFLOP/s"]
+        peaks = self.machine["multiply-add peak, GFLOP/s"]
         for row in rows:
-            if peak is not None and row.products is not None and row.dtype == "float32":
+            peak = peaks.get(row.dtype, peaks.get("float32"))
+            if peak is not None and row.products is not None:
                 row.peak_share = row.products / (peak * 1e6 * row.milliseconds[OURS])
             self.rows.append(row)
 
     def goals(self) -> list[Goal]:
-        return [*self._variant_goals(), *self._other_goals()]
+        return [*self._peer_goals(), *self._variant_goals(), *self._other_goals()]
+
+    def _peer_goals(self) -> list[Goal]:
+        """Full and causal attention beside SDPA, and their share of the peak of what is multiplied."""
+        found = []
+        for row in self.rows:
+            goals = _goals_of(row)
+            where = f"{row.mechanism}, {', '.join(map(str, row.sizes.values()))}, {row.dtype}, {row.direction}"
+            if goals is None:
+                continue
+            ratio, share = goals
+            found.append(Goal(where, row.ratios[SDPA].median, ratio, "×", "SDPA's time over its", is_least=True))
+            if share is not None and row.peak_share is not None:
+                found.append(Goal(where, 100 * row.peak_share, share, " %", "of the multiply-add peak", is_least=True))
+        return found
 
     def _variant_goals(self) -> list[Goal]:
         found = []
@@ -136,6 +152,20 @@ class Findings:
         }
 
 
+def _goals_of(row: Row) -> tuple[float, float | None] | None:
+    """How many times faster than SDPA, and which share of the peak in percent."""
+    if row.mechanism not in ("full", "causal") or SDPA not in row.ratios:
+        return None
+    if row.sizes["B"] * row.sizes["H"] > 64:
+        return (2.0, None) if row.direction == BOTH else None
+    if row.direction == BOTH:
+        return None
+    is_causal = row.mechanism == "causal"
+    if row.dtype == "float32":
+        return (1.9, 65) if row.direction == BACKWARD else (2.2, 68) if is_causal else (2.1, 75)
+    return (1.6, 50) if row.direction == BACKWARD else (4.0, 60) if is_causal else (3.8, 68)
+
+
 _METHODS = {
     "memory": "growth of the resident peak in a fresh process, inputs included, over inputs + outputs + gradients",
     "frontend": "first text of a process, after imports, to the plans of forward and backward",
@@ -145,12 +175,13 @@ _METHODS = {
 
 
 def write(findings: Findings, folder: Path) -> list[Path]:
-    """Writes cpu.md and cpu.json."""
+    """Writes cpu.md, cpu.json and cpu.png."""
     folder.mkdir(parents=True, exist_ok=True)
-    page, data = folder / "cpu.md", folder / "cpu.json"
+    page, data, picture = (folder / f"cpu.{ending}" for ending in ("md", "json", "png"))
     page.write_text(markdown(findings), encoding="utf-8")
     data.write_text(json.dumps(findings.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return [page, data]
+    roofline.draw(findings.rows, findings.machine, picture)
+    return [page, data, picture]
 
 
 def markdown(findings: Findings) -> str:
@@ -184,24 +215,45 @@ A cell says how many times longer a peer takes than attnc: the median of the rou
 and the greatest. Above 1, attnc is faster. Before anything is timed, all results and gradients of a row are compared.
 Boolean masks and FlexAttention's block masks and compilation are not timed; learned biases are made in every call.
 SDPA is `scaled_dot_product_attention` (`is_causal`, or a dense mask or bias where it needs one), FlexAttention is
-compiled with `torch.compile`, eager is plain torch. Share of peak: products of the pairs that exist (forward 2, with
-backward 7 products of D features each) over the measured peak of multiply-adds."""
+compiled with `torch.compile`, eager is plain torch. Share of peak: products of the pairs that exist (forward 2,
+backward 5, both 7 products of D features each) over the measured peak of multiply-adds of what is multiplied. MiB: how
+much the process grows by in one call, of attnc and of SDPA.
+
+![Operations a second over operations a byte, below the machine's limits](cpu.png)"""
 
 
 def _machine(machine: dict[str, Any]) -> str:
-    cells = [[name, ", ".join(value) if isinstance(value, list) else str(value)] for name, value in machine.items()]
-    return _table(("machine", ""), cells)
+    return _table(("machine", ""), [[name, _told(value)] for name, value in machine.items()])
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {one}" for name, one in value.items())
+    return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def _peer_table(rows: Sequence[Row]) -> str:
-    names = ("attention", "B, H, N, D", "dtype", "direction", "attnc, ms", "of peak", SDPA, FLEX, EAGER, "rounds")
+    names = (
+        "attention",
+        "B, H, N, D",
+        "dtype",
+        "direction",
+        "attnc, ms",
+        "of peak",
+        SDPA,
+        FLEX,
+        EAGER,
+        "MiB",
+        "rounds",
+    )
     cells = []
     for row in rows:
         sizes = ", ".join(str(value) for value in row.sizes.values())
         peers = [_peer(row, name) for name in (SDPA, FLEX, EAGER)]
         share = "" if row.peak_share is None else f"{100 * row.peak_share:.0f} %"
         ours = f"{row.milliseconds[OURS]:.1f}"
-        cells.append([row.mechanism, sizes, row.dtype, row.direction, ours, share, *peers, str(row.rounds)])
+        memory = " / ".join(f"{row.mebibytes[name]:.0f}" for name in (OURS, SDPA) if name in row.mebibytes)
+        cells.append([row.mechanism, sizes, row.dtype, row.direction, ours, share, *peers, memory, str(row.rounds)])
     return _table(names, cells)
 
 

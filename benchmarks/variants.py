@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
 
 from .cases import Sizes, mechanisms
 from .specs import SOFTCAP, WINDOW, example, from_text
@@ -28,7 +30,7 @@ NORMALIZATIONS = {
     "the 64 largest": ("softmax[j: topk[j](s, 64)](s) if topk[j](s, 64) else 0.0", None),
 }
 OWN = "define gibbs[a](x) = w / sum[a](w) with top = max[a](x), w = exp(x - top)\n"
-READING, GOAL_READING = "reading its keys and values", 1.25
+READING, GOAL_SDPA = "reading its keys and values", 0.5
 
 
 @dataclass(frozen=True)
@@ -81,18 +83,34 @@ def measure_normalizations(sizes: Sizes, effort: Effort) -> list[Variant]:
 
 
 def measure_decoding(sizes: Sizes, effort: Effort) -> list[Variant]:
-    """One query over N keys: its time over that of adding up as many bytes."""
-    one = torch.randn(sizes.B, sizes.H, 1, sizes.D)
-    keys, values = (torch.randn(sizes.B, sizes.H, sizes.N, sizes.D) for _ in range(2))
-    attention = from_text("attention softmax_itself\n")
-    acts: dict[str, Act] = {
-        READING: lambda: (keys.sum(), values.sum()),
-        "one query": lambda: attention(one, keys, values),
-    }
-    times = measure(acts, effort)
-    milliseconds = {name: 1000 * sorted(each)[len(each) // 2] for name, each in times.items()}
-    ratio = compare(times["one query"], times[READING])
-    return [Variant("one query", READING, asdict(sizes), "forward", ratio, milliseconds, GOAL_READING)]
+    """One query over N keys: its time over that of reading as many bytes; also of several heads that share keys, in
+    bfloat16, and that beside SDPA."""
+    found = []
+    cases = (("one query", 1, torch.float32, 1 / 0.8), ("one query of 4 heads", 4, torch.bfloat16, 1 / 0.85))
+    for name, shared, dtype, goal in cases:
+        one = torch.randn(sizes.B, sizes.H * shared, 1, sizes.D).to(dtype)
+        keys, values = (torch.randn(sizes.B, sizes.H, sizes.N // shared, sizes.D).to(dtype) for _ in range(2))
+        acts: dict[str, Act] = {
+            READING: partial(_read, keys, values),
+            name: partial(from_text("attention softmax_itself\n"), one, keys, values),
+        }
+        if shared > 1:
+            acts["SDPA"] = partial(scaled_dot_product_attention, one, keys, values, enable_gqa=True)
+        with torch.no_grad():
+            times = measure(acts, effort)
+        milliseconds = {who: 1000 * sorted(each)[len(each) // 2] for who, each in times.items()}
+        of_this = {**asdict(sizes), "N": sizes.N // shared, "H": sizes.H * shared}
+        ratio = compare(times[name], times[READING])
+        found.append(Variant(name, READING, of_this, "forward", ratio, milliseconds, goal))
+        if shared > 1:
+            ratio = compare(times[name], times["SDPA"])
+            found.append(Variant(name, "SDPA", of_this, "forward", ratio, milliseconds, GOAL_SDPA))
+    return found
+
+
+def _read(keys: Tensor, values: Tensor) -> None:
+    for tensor in (keys, values):
+        tensor.view(torch.int64).sum()
 
 
 def measure_all(

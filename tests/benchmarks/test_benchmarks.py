@@ -69,14 +69,17 @@ def test_the_quick_benchmark(tmp_path):
         "first call, ms", "overhead, µs",
     ]  # fmt: skip
     assert {"processor", "cores", "instruction sets", "memory GiB", "compiler", "torch", "date"} <= set(data["machine"])
-    assert len(data["goals"]) == 36 and all({"name", "value", "goal", "met", "method"} <= set(g) for g in data["goals"])
-    assert [row["direction"] for row in data["peers"]] == ["forward", "forward + backward"] * 2
+    assert len(data["goals"]) == 42 and all({"name", "value", "goal", "met", "method"} <= set(g) for g in data["goals"])
+    assert [row["direction"] for row in data["peers"]] == ["forward", "backward", "forward + backward"] * 2
     for row in data["peers"]:
         assert set(row["milliseconds"]) - {OURS} == set(row["ratios"])
+        assert set(row["mebibytes"]) == set(row["milliseconds"]) and 0 < row["peak_share"] < 1.5
         assert all(r["least"] <= r["median"] <= r["most"] for r in row["ratios"].values())
     page = (tmp_path / "cpu.md").read_text()
     for heading in ("## Peers", "## Goals", "## attnc beside itself", "## Memory", "## Overhead of a call"):
         assert heading in page
+    assert (tmp_path / "cpu.png").read_bytes()[:4] == b"\x89PNG" and "(cpu.png)" in page
+    assert {"multiply-add peak, GFLOP/s", "read bandwidth, GB/s"} <= set(data["machine"])
     assert str(Path.home()) not in page and str(ROOT) not in page
 
 

@@ -45,6 +45,24 @@ template <class T> static double peak() {  // multiply-adds of registers, in ope
   });
   return 2.0 * 12 * lanes<T> * steps / seconds;
 }
+// The same of pairs of bfloat16 factors; 0 where the machine multiplies none.
+static double peak_of_pairs() {
+#ifdef ATTNC_PAIRS
+  const int steps = 200000;
+  const double seconds = least(5, [] {
+    v_float sums[12] = {};
+    v_pair x = {}, y = {};
+    for (int i = 0; i < steps; i++)
+      ATTNC_UNROLL for (int j = 0; j < 12; j++) {
+        multiply_add(sums[j], x, y);
+        OPAQUE(sums[j]);
+      }
+  });
+  return 4.0 * 12 * lanes<float> * steps / seconds;
+#else
+  return 0;
+#endif
+}
 template <class T>
 static double product_rate(int64_t m, int64_t n, int64_t k, int transposed, int64_t pad, int accumulate) {
   T *const a = memory<T>((m + pad) * (k + pad)), *const b = memory<T>((n + pad) * k), *const c = memory<T>(m * n);
@@ -84,6 +102,7 @@ void attnc_parallel(int64_t tasks, int threads, void (*body)(void *context, int6
 
 double peak_f() { return peak<float>(); }
 double peak_d() { return peak<double>(); }
+double peak_pairs() { return peak_of_pairs(); }
 double product_f(int64_t m, int64_t n, int64_t k, int transposed, int64_t pad, int accumulate) {
   return product_rate<float>(m, n, k, transposed, pad, accumulate);
 }
