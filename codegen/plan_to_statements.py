@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from attnc.ir import Axis, Graph, Node, Tensor
 from attnc.ir.axis import in_order
@@ -26,7 +27,8 @@ from attnc.planning.plan import (
 )
 
 from .contractions import find_contraction
-from .shared_values import shared_values
+from .hoisting import hoisted
+from .shared_values import is_dear, shared_values
 from .statements import (
     NATURAL,
     PANEL,
@@ -128,7 +130,7 @@ class _PassStatements:
         self.tiles: dict[Node, Local] = {}
         self.filled: dict[tuple[Node, Node | None], Local] = {}
         self.accumulators: dict[Node, Local] = {}
-        self.shared = shared_values(made)
+        self.shared = shared_values(made, self._is_contraction)
         self.kept: list[Local] = []
         self.anchors: list[Node] = []
 
@@ -185,6 +187,7 @@ class _PassStatements:
         stores = self.made.tile_stores if is_last else ()
         before: list[TileStatement] = []
         collects: list[Collect] = []
+        kept: dict[Node, None] = {}
         fills: list[Fill] = []
         after: list[TileStatement] = []
         for accumulator in mine:
@@ -196,13 +199,38 @@ class _PassStatements:
                 else:
                     for _, position in accumulator.scattered:
                         before += self._operands(position, frozenset())
+                    if term.form == LOOPED:
+                        tile, parts = self._hoisted(term)
+                        term = replace(term, tile=tile)
+                        kept |= dict.fromkeys(parts)
                     collects.append(self._collect(accumulator, term))
         for store in stores:
             before += self._operands(store.node, frozenset())
         fills += [self._shared(node) for node in self.shared.get(phase, ())]
         follow = self._follow(mine)
-        sweep = [Sweep(tuple(fills), tuple(collects), stores)] if fills or collects or stores else []
-        return [*before, *follow, *sweep, *after]
+        fills += [self._shared(node) for node in kept if node not in self.shared.get(phase, ())]
+        looped = [one for one in collects if kept and one.widths and not one.positions]
+        first = [one for one in collects if one not in looped]
+        sweeps = [Sweep(tuple(fills), tuple(first), stores)] if fills or first or stores else []
+        sweeps += [Sweep((), tuple(looped))] if looped else []
+        return [*before, *follow, *sweeps, *after]
+
+    def _hoisted(self, term: Term) -> tuple[Node, list[Node]]:
+        """The value of a term with what is kept for all of its features; see hoisting.py."""
+        made = self.made
+        tile = {made.row, made.loop} - {None}
+        own = tile | set(made.grid) | {one.axis for one in made.sequential}
+
+        def is_pairwise(node: Node) -> bool:
+            return tile <= node.axes <= own
+
+        def is_new_and_dear(node: Node) -> bool:
+            return node not in self.tiles and is_dear(node, self._is_contraction)
+
+        return hoisted(self.graph, term.tile, frozenset(term.widths), is_pairwise, is_new_and_dear)
+
+    def _is_contraction(self, node: Node) -> bool:
+        return find_contraction(self.graph, node, self.made.row, self.made.loop, self._is_width) is not None
 
     def _shared(self, node: Node) -> Fill:
         local = Local(f"values{len(self.kept)}", node, True, True)

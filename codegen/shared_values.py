@@ -6,6 +6,8 @@ from memory.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from attnc.ir import Node
 from attnc.ir.node import FLOAT, walk
 from attnc.planning.plan import Pass
@@ -13,8 +15,9 @@ from attnc.planning.plan import Pass
 _CHEAP = frozenset({"add", "mul", "max", "min", "relu", "abs", "where", "to_float", "finite_or"})
 
 
-def shared_values(made: Pass) -> dict[int, list[Node]]:
-    """For each phase the values that it computes first and a later one needs again."""
+def shared_values(made: Pass, is_product: Callable[[Node], bool]) -> dict[int, list[Node]]:
+    """For each phase the values that it computes first and a later one needs again. Sums over features that are matrix
+    products are there already."""
     running = {accumulator.node for accumulator in made.accumulators}
     by_phase: dict[int, set[Node]] = {}
     for accumulator in made.accumulators:
@@ -25,7 +28,7 @@ def shared_values(made: Pass) -> dict[int, list[Node]]:
     seen: set[Node] = set()
     for phase in sorted(by_phase):
         later = set().union(*(parts for other, parts in by_phase.items() if other > phase))
-        shared = {node for node in by_phase[phase] & later - seen if is_dear(node)}
+        shared = {node for node in by_phase[phase] & later - seen if is_dear(node, is_product)}
         inner = {part for node in shared for part in walk(node) if part is not node}
         found[phase] = sorted(shared - inner)
         seen |= shared
@@ -43,9 +46,13 @@ def _pairwise_parts(root: Node, made: Pass, running: set[Node]) -> set[Node]:
     }
 
 
-def is_dear(node: Node) -> bool:
-    """Whether a value costs more than reading it back: functions, divisions, reads at computed positions."""
-    return any(_is_dear_part(part) for part in _parts(node, set()) if part.kind not in ("reduce", "scan"))
+def is_dear(node: Node, is_product: Callable[[Node], bool]) -> bool:
+    """Whether a value costs more than reading it back: functions, divisions, reads at computed positions, sums over
+    features of pairs."""
+    parts = _parts(node, set())
+    if any(part.kind == "reduce" and part.axes >= node.axes and not is_product(part) for part in parts):
+        return True
+    return any(_is_dear_part(part) for part in parts if part.kind not in ("reduce", "scan"))
 
 
 def _parts(root: Node, known: set[Node]) -> set[Node]:

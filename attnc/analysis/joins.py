@@ -71,6 +71,8 @@ def _part(graph: Graph, coefficient: float, term: Node, roles: Roles) -> _Part |
     outside = graph.product([(base, exponent) for base, exponent in factors if base is not total])
     body = list(zip(total.body.args, total.body.attribute)) if total.body.is_product else [(total.body, 1)]
     featured = [(base, e) for base, e in body if any(roles.of(axis) == WIDTH for axis in base.axes)]
+    if outside.axes & frozenset(total.attribute):
+        return None  # which have another meaning outside of the sum
     if roles.holds_statistic(outside) or not featured or any(roles.of(a) == WIDTH for a in outside.axes):
         return None
     inside = graph.product([item for item in body if item not in featured])

@@ -109,6 +109,7 @@ class SweepWriter:
         em = self.em
         joint = [c for c in sweep.collects if not c.widths or c.positions]
         looped = [c for c in sweep.collects if c.widths and not c.positions]
+        along = [c for c in looped if c.home == "loop" and c.op == "sum"]
         whole = {c: self._start(c, "") for c in joint if c.home == "free" and not c.positions}
         columns = {c: self.deposits.column_local(c) for c in joint if c.home == "loop" and not c.positions}
         with self.owner.row_loop():
@@ -120,7 +121,10 @@ class SweepWriter:
                 else:
                     self._finish_row(collect, part, "r")
             for collect in looped:
-                self._looped(collect, list(collect.widths))
+                if collect not in along:
+                    self._looped(collect, list(collect.widths))
+        for collect in along:
+            self._looped_columns(collect, list(collect.widths))
         for fill in sweep.fills:
             if fill.is_shared:
                 self.tiles.know_tile(fill.tile)
@@ -284,6 +288,20 @@ class SweepWriter:
             self._finish_row(collect, part, place)
         elif collect.home == "free":
             self.deposits.scalar_to_memory(collect, self._folded(collect, part))
+
+    def _looped_columns(self, collect: Collect, widths: list[Axis]) -> None:
+        """One index of the widths after another, for vectors of columns: summed over rows before memory is touched."""
+        em = self.em
+        if widths:
+            with counted_loop(em, widths[0]):
+                self._looped_columns(collect, widths[1:])
+            return
+
+        with self._lanes():
+            part = self._start(collect, "")
+            with self.owner.row_loop():
+                em.line(f"{part} = {part} + {self._masked(collect.value, collect.domain, 'sum')};")
+            self.deposits.lanes_to_memory(collect, part)
 
     def _scatter(self, collect: Collect, widths: list[Axis]) -> None:
         em = self.em
