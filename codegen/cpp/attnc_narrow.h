@@ -5,6 +5,7 @@
 // factors are floats, nothing is paired, and everything here is the ordinary product. Leading dimensions count values.
 #pragma once
 
+#include "attnc_amx.h"
 #include "attnc_gemm.h"
 #include "attnc_pack.h"
 
@@ -76,14 +77,34 @@ static inline void narrow_rows(bf16 *dst, const float *src, int64_t rows, int64_
 // C[m, begin:end] = A B[:, begin:end], see gemm_columns.
 static inline void narrow_columns(int64_t m, int64_t begin, int64_t end, int64_t k, const bf16 *a, int64_t lda,
                                   const bf16 *b, int64_t ldb, float *c, int64_t ldc) {
-  gemm_columns<float>(m, begin, end, (k + 1) / 2, (const pair *)a, lda / 2, (const pair *)b, ldb, c, ldc);
+  const pair *left = (const pair *)a, *right = (const pair *)b;
+  int64_t pairs = (k + 1) / 2, rows = 0;
+#ifdef ATTNC_TILES
+  const int64_t whole = pairs / tile_pairs * tile_pairs;
+  if (whole == pairs && m >= tile_rows && has_tiles()) {
+    rows = m / tile_rows * tile_rows;
+    tile_products(rows, (end - begin + 15) / 16 * 16, whole, left, lda / 2, right + begin, ldb, c + begin, ldc, false);
+  }
+#endif
+  gemm_columns<float>(m - rows, begin, end, pairs, left + rows * (lda / 2), lda / 2, right, ldb, c + rows * ldc, ldc);
 }
 
 // C += A B, k values of each row of A. Of the last pair of an odd k, the second value is nothing.
 template <int columns>
 static void narrow_product(int64_t m, int64_t k, const bf16 *a, int64_t lda, const bf16 *b, int64_t ldb, float *c,
                            int64_t ldc) {
-  gemm<float, columns>(m, columns, k / 2, (const pair *)a, lda / 2, 1, (const pair *)b, ldb, c, ldc, true);
+  const pair *left = (const pair *)a, *right = (const pair *)b;
+  int64_t pairs = k / 2, done = 0, rows = 0;
+#ifdef ATTNC_TILES
+  if (m >= tile_rows && pairs >= tile_pairs && has_tiles()) {
+    rows = m / tile_rows * tile_rows, done = pairs / tile_pairs * tile_pairs;
+    tile_products(rows, columns, done, left, lda / 2, right, ldb, c, ldc, true);
+    gemm<float, columns>(rows, columns, pairs - done, left + done, lda / 2, 1, right + done * ldb, ldb, c, ldc, true);
+  }
+#endif
+  (void)done;
+  left += rows * (lda / 2);
+  gemm<float, columns>(m - rows, columns, pairs, left, lda / 2, 1, right, ldb, c + rows * ldc, ldc, true);
   if (k % 2 == 0) return;
   for (int64_t r = 0; r < m; r++) {
     const v_float x = splat<float>(widen<float>(a[r * lda + k - 1]));

@@ -18,6 +18,7 @@ WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-function", "-Wno-psabi"]
 DRIVERS = ["storage", "tiles", "narrow", "math", "vector", "pool"]
 
 # The x86 flags that each fallback needs; "native" is whatever this machine is.
+# "tiles" has those of AMX as memory.
 NEEDS = {"native": set(), "haswell": {"avx2", "fma", "f16c", "bmi2"}, "x86-64": {"sse2"}}
 
 
@@ -49,12 +50,15 @@ class Drivers:
         self.built: dict[tuple[str, str], Future[Path]] = {key: self.workers.submit(self.build, *key) for key in wanted}
 
     def targets(self, name: str) -> list[str]:
+        if name == "narrow":
+            return [*instruction_sets(), "tiles"]
         return ["native"] if name == "pool" else instruction_sets()
 
     def build(self, name: str, target: str) -> Path:
         library = self.folder / f"{name}-{target}.so"
         sources = [HERE / "drivers" / f"{name}.cpp"] + [HEADERS / "pool.cpp"] * (name == "pool")
-        command = [compiler(), *FLAGS, *WARNINGS, f"-march={target}", f"-I{HEADERS}", *map(str, sources)]
+        options = ["-march=native", "-DATTNC_EMULATED_TILES"] if target == "tiles" else [f"-march={target}"]
+        command = [compiler(), *FLAGS, *WARNINGS, *options, f"-I{HEADERS}", *map(str, sources)]
         start = time.perf_counter()
         done = subprocess.run([*command, "-o", str(library), "-lm", "-pthread"], capture_output=True, text=True)
         self.seconds[f"{name} {target}"] = time.perf_counter() - start

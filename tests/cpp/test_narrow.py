@@ -7,6 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from .conftest import instruction_sets
+
+
+@pytest.fixture(params=[*instruction_sets(), "tiles"])
+def target(request):
+    return request.param
+
+
 counts = st.integers(1, 20) | st.sampled_from([33, 64, 96])
 depths = st.integers(1, 40) | st.sampled_from([63, 64, 65, 128])
 seeds = st.integers(0, 99)

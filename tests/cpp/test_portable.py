@@ -22,7 +22,8 @@ TARGETS = {
     "aarch64-linux-gnu neoverse_v1": ("fmla", "bfdot"),
     "aarch64-macos apple_m2": ("fmla", "bfdot"),
     "x86_64-linux-gnu haswell": ("vfmadd", "vfmadd"),
-    "x86_64-linux-gnu sapphirerapids": ("vfmadd", "vdpbf16ps"),
+    "x86_64-linux-gnu cooperlake": ("vfmadd", "vdpbf16ps"),
+    "x86_64-linux-gnu sapphirerapids": ("vfmadd", "tdpbf16ps"),
 }
 SPEC = "attention a(window: int = 9) axis i, j: N mask j <= i and i - j < window"
 
@@ -40,7 +41,19 @@ def test_kernels(target, tmp_path):
         source.write_text(attnc.loads(SPEC).source(backward=True, dtype=dtype))
         done = zig(target, "-fPIC", "-g0", "-S", str(source), "-o", str(assembly))
         assert done.returncode == 0, done.stderr
+        done = zig(target, "-fPIC", "-c", str(source), "-o", str(tmp_path / "kernel.o"))
+        assert done.returncode == 0, done.stderr  # what is written in assembly is understood
         assert instruction.encode() in assembly.read_bytes()
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64" or not shutil.which("g++"), reason="no g++ for x86-64")
+def test_tiles_with_gcc(tmp_path):
+    """AMX, of which no machine here has any: understood by the assembler, and complete as a library."""
+    source = tmp_path / "kernel.cpp"
+    source.write_text(attnc.loads(SPEC).source(backward=True, dtype="bfloat16"))
+    command = ["g++", "-std=c++17", "-O2", "-fPIC", "-shared", "-march=sapphirerapids", f"-I{HEADERS}", str(source)]
+    done = subprocess.run([*command, "-Wl,-z,defs", "-o", str(tmp_path / "kernel.so")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(
