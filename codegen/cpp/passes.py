@@ -300,6 +300,12 @@ class PassWriter:
         fields = [f"  alignas(64) {field}" for field in self.fields]
         return [f"struct Scratch{self.stage} {{", *fields, "  char end;", "};"]
 
+    @property
+    def few(self) -> str:
+        """Whether operands are multiplied where the caller has them: a question of how many rows there are in all. Sums
+        are added up in another order then, and threads, which decide the rest, must not change a result."""
+        return f"{self.em.size(self.row.size)} <= most_dot_rows"
+
     def natural(self, packed: Packed) -> tuple[str, str]:
         """Where an operand's features for each looped index lie, and the step between indices."""
         if packed.name in self.direct:
@@ -347,8 +353,8 @@ class PassWriter:
             field = f"{kind} own_{packed.name}[{size}];"
             if field not in self.fields:
                 self.fields.append(field)
-            few = " && rows > most_dot_rows" if packed.name in self.dots else ""
-            with em.scope(f"if ({self.passing}{few})", {}):
+            test = f"{self.passing} && !({self.few})" if packed.name in self.dots else self.passing
+            with em.scope(f"if ({test})", {}):
                 ready, task = f"ready_{packed.name}", f"task_{packed.name}"
                 start = f"int64_t {ready} = -1;"
                 if start not in em.scopes[0].lines:

@@ -189,7 +189,7 @@ class _ProgramWriter:
             self._buffer(one.name, factors.element_of(one), writer.workspace, is_zeroed=False, unless=passing)
             self._step(writer.tasks, f"pack_{one.name}", unless=passing)
         seen = read_in_sweeps(run.tiles, packed)  # few rows may be multiplied where an operand lies that no sweep reads
-        alone = [w.packed for w in writers if passing and w.packed.read_as not in seen]
+        alone = [w.packed for w in writers if passing and not run.owns_rows and w.packed.read_as not in seen]
         dots = {one.name for one in alone if lies_side_by_side(self.names, run.loop, one)}
         pass_writer = PassWriter(self._emitter(), run, number, blocks, packed, factors, direct, passing, dots)
         self.functions += pass_writer.write()

@@ -255,14 +255,10 @@ class TileWriter:
         if statement.right.name in self.owner.dots:
             place, step = self.owner.in_place(statement.right)
             dots = f"gemm_dots<T>(rows, {self._range()}, {operands}, {place}, {step}, {result});"
-            self.em.line(f"if ({self._few()}) {dots}")
+            self.em.line(f"if ({self.owner.passing} && {self.owner.few}) {dots}")
             self.em.line("else")
         right = f"{self.owner.pointer_to(statement.right)}, {self.stride}"
         self.em.line(f"{once}{call}(rows, {self._range()}, {operands}, {right}, {result});")
-
-    def _few(self) -> str:
-        """Whether operands are multiplied where the caller has them."""
-        return f"{self.owner.passing} && rows <= most_dot_rows"
 
     def _range(self) -> str:
         """The columns of the tile that may hold pairs."""
@@ -278,9 +274,8 @@ class TileWriter:
         if statement.right.name in self.owner.dots:
             width, (place, own_step) = self._width(statement.local), self.owner.in_place(statement.right)
             own = place if self.is_full else f"{place} + begin * {own_step}"
-            self.em.line(
-                f"if ({self._few()}) gemm_mix<T, {width}>(rows, {count}, {left}, {own}, {own_step}, {result});"
-            )
+            mix = f"gemm_mix<T, {width}>(rows, {count}, {left}, {own}, {own_step}, {result});"
+            self.em.line(f"if ({self.owner.passing} && {self.owner.few}) {mix}")
             self.em.line("else")
         if statement in self.owner.factors:
             self.em.line(f"narrow_product<{stride}>(rows, {count}, {left}, {right}, {step}, {result});")

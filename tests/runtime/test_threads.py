@@ -9,6 +9,7 @@ import time
 import pytest
 import torch
 
+import attnc
 from attnc.runtime import pool
 
 from ..corpus import attentions, draw
@@ -198,6 +199,23 @@ def test_other_threads_run_during_a_kernel(attention):
     stop.set()
     ticker.join()
     assert max(sum(start < tick < end for tick in ticks) for start, end in times) >= 3
+
+
+# --- results ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("N", [4, 97, 98, 194])
+def test_results_do_not_depend_on_threads(N, dtype):
+    """Bit for bit, with gradients: blocks of rows whose last has few, in tasks of some rows or of all."""
+    spec = attnc.loads("attention numbered\nmask j <= i\n")
+    given = tensors(N=N, H=4, dtype=dtype, learns=True)[:3]
+    found = []
+    for threads in (1, 2, 8):
+        torch.set_num_threads(threads)
+        found.append(results_of(spec, given))
+    for others in found[1:]:
+        assert all(torch.equal(one, other) for one, other in zip(found[0], others))
 
 
 # --- the end ----------------------------------------------------------------------------------------------------------
