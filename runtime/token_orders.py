@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -17,7 +17,7 @@ import torch
 from attnc.card import COLUMN, INDEX, ROW, Card, OrderCard
 from attnc.ir.host import Encoded, Operation, evaluate, names_in
 
-from .pointwise import POINTWISE
+from .pointwise import POINTWISE, TYPED
 
 LEAST_TOKENS = 512  # of fewer, sorting costs more than tiles without pairs
 _CELL = 64  # tokens that should lie together: a run of looped indices
@@ -170,6 +170,12 @@ def _some(places: torch.Tensor, tiles: int, entries: int) -> torch.Tensor:
     return picked[:, :: max(picked.shape[1] // entries, 1)]
 
 
+class _Doubles:
+    """What functions that make floats are told of: the dtype that conditions are computed in."""
+
+    dtype = torch.float64
+
+
 def _of_many(function: Callable[..., torch.Tensor]) -> Operation:
     """For many rows and columns at once; numbers are the same for all."""
     return lambda *args: function(*(torch.as_tensor(arg) for arg in args))
@@ -178,7 +184,7 @@ def _of_many(function: Callable[..., torch.Tensor]) -> Operation:
 _OF_MANY: dict[str, Operation] = {
     **{name: _of_many(function) for name, function in POINTWISE.items()},
     "guard": _of_many(lambda c, x: torch.where(c, x, torch.zeros_like(x))),
-    "to_float": _of_many(torch.Tensor.double),
+    **{name: _of_many(partial(function, _Doubles)) for name, function in TYPED.items()},
     "int_floordiv": _of_many(POINTWISE["floordiv"]),
     "int_mod": _of_many(POINTWISE["mod"]),
 }

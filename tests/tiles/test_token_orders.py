@@ -9,6 +9,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional
 
 import attnc
+from attnc.ir.primitives import PRIMITIVES
 from attnc.runtime import token_orders
 from tests.examples import test_masks
 
@@ -49,6 +50,23 @@ def gradients(result, inputs):
 
 def dense(q, k, v, seen=SEEN):
     return functional.scaled_dot_product_attention(q, k, v, attn_mask=seen)
+
+
+# --- masks for many tokens at once -----------------------------------------------------------------------------------
+
+
+def test_every_operation_has_a_form_for_many():
+    """But sums and products, which the evaluation writes itself."""
+    assert set(PRIMITIVES) - set(token_orders._OF_MANY) == {"mul", "add"}
+
+
+def test_random_masks_of_grids():
+    """Numbers that are drawn for each pair, as the mask is tried for orders of tokens."""
+    spec = attnc.loads(
+        "attention a(rows: int = 32, cols: int = 32) axis i, j: {y: rows, x: cols}"
+        " mask uniform[i, j](3) < 0.7 and abs(i.y - j.y) <= 3 and abs(i.x - j.x) <= 3"
+    )
+    attnc.verify(spec, *tensors(1024, torch.float32))
 
 
 # --- the same results ------------------------------------------------------------------------------------------------
