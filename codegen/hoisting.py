@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from attnc.ir import Axis, Graph, Node
-from attnc.ir.node import FLOAT
+from attnc.ir.node import FLOAT, outermost
 
 
 def hoisted(
@@ -24,23 +24,8 @@ def hoisted(
         if rest and is_pairwise(own) and (is_dear(own) or own.is_product):
             kept = graph.stop(own)
             return graph.product([*rest, (kept, 1)]), [kept]
-    return value, _parts(value, widths, is_pairwise, is_dear)
 
+    def is_kept(node: Node) -> bool:
+        return node.type == FLOAT and not node.axes & widths and is_pairwise(node) and is_dear(node)
 
-def _parts(
-    root: Node, widths: frozenset[Axis], is_pairwise: Callable[[Node], bool], is_dear: Callable[[Node], bool]
-) -> list[Node]:
-    """The largest dear parts that no feature changes."""
-    found: dict[Node, None] = {}
-    seen: set[Node] = set()
-    stack = [root]
-    while stack:
-        node = stack.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        if node.type == FLOAT and not node.axes & widths and is_pairwise(node) and is_dear(node):
-            found[node] = None
-        else:
-            stack.extend(node.args)
-    return list(found)
+    return value, outermost([value], is_kept)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..ir import Axis, Graph, Node, Tensor
-from ..ir.node import FLOAT, open_nodes, reachable, walk
+from ..ir.node import FLOAT, open_nodes, outermost, reachable, walk
 from ..ir.recurrences import with_states
 from ..ir.rewrite import Rewriter
 from ..ir.roles import Roles
@@ -173,20 +173,8 @@ class _Chooser:
 
     def _statistics(self) -> list[Node]:
         """Outermost reductions over lengths or heads that the forward can compute."""
-        found: set[Node] = set()
-        seen: set[Node] = set()
-        stack = list(self.gradients)
-        hidden = open_nodes(reachable(stack))
-        while stack:
-            node = stack.pop()
-            if node in seen:
-                continue
-            seen.add(node)
-            if node not in hidden and self._is_forward_statistic(node):
-                found.add(node)
-            else:
-                stack.extend(node.args)
-        return sorted(found)
+        hidden = open_nodes(reachable(list(self.gradients)))
+        return outermost(self.gradients, lambda node: node not in hidden and self._is_forward_statistic(node))
 
     def _is_forward_statistic(self, node: Node) -> bool:
         if node.kind == "stop":

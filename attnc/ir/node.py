@@ -22,7 +22,7 @@ opaque   operands                  (axes, label)        a construct of the langu
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -152,6 +152,23 @@ def reachable(roots: list[Node], without: Container[Node] = ()) -> list[Node]:
             seen.add(node)
             stack.extend(node.args)
     return sorted(seen, key=lambda node: node.number)
+
+
+def outermost(roots: Iterable[Node], is_wanted: Callable[[Node], bool]) -> list[Node]:
+    """On every way down from the roots the first node that is wanted."""
+    found: list[Node] = []
+    seen: set[Node] = set()
+    stack = list(roots)
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if is_wanted(node):
+            found.append(node)
+        else:
+            stack.extend(node.args)
+    return sorted(found, key=lambda node: node.number)
 
 
 def open_nodes(nodes: Iterable[Node], known: Container[str] = ()) -> set[Node]:

@@ -57,7 +57,7 @@ class Factors:
         return NARROW if packed.name in self.packed else element_of(packed)
 
     def _is_narrow(self, one: Contract | Accumulate | AccumulateColumns) -> bool:
-        if self.names.compute != "float" or "#result" not in self.names.layouts:
+        if self.names.compute != "float":
             return False
         nodes = [one.right.node if isinstance(one, AccumulateColumns) else one.right.read_as]
         if isinstance(one, Contract):
