@@ -225,8 +225,8 @@ def _compare(
     size = torch.where(finite, exact.abs(), zero)
     flushed = 2.0**24 * torch.finfo(summed(found.dtype)).tiny * max(1.0, float(size.max()))  # weights in the sums
     stored = number.eps * (size + number.tiny) + flushed
-    likely = _SPREADS * spread.expand(exact.shape).nan_to_num(nan=0.0, posinf=0.0) + stored
-    allowed = likely.clamp(min=2 * most)
+    likely = spread.expand(exact.shape).nan_to_num(nan=0.0, posinf=0.0)
+    allowed = (_SPREADS * likely + stored).clamp(min=2 * most)
     excess = torch.where(distance > 0, distance / allowed.clamp(min=1e-300), zero)
     place = int(excess.argmax())
     return Error(
@@ -237,7 +237,7 @@ def _compare(
         float(wide.flatten()[place]),
         float(exact.flatten()[place]),
         float(distance.mean()),
-        max(2 * usual, float(likely.mean())),
+        max(2 * usual, 2 * float(likely.mean()) + float(stored.mean())),
         _special(wide, exact),
     )
 
