@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -23,7 +24,7 @@ from attnc.pipeline import Derivation, Output
 from attnc.planning.plan import Plan
 from attnc.planning.printer import print_plan
 
-from . import toolchain
+from . import pool, toolchain
 from .cache import digest, forget, load, load_json, path_of, store_json
 from .deriving import alone
 from .mistakes import compiling
@@ -131,8 +132,11 @@ def _build(derive: Callable[[], Derivation], request: Request, is_backward: bool
         derivation = derive()
         with compiling(derivation.meaning.name):
             source, outputs, kept, missing = generate(derivation, request, is_backward)
+    with ThreadPoolExecutor(1) as other:  # a first call has to wait for both
+        other.submit(pool.library)
+        binary = toolchain.build(source.text)
     return {
-        "binary": toolchain.build(source.text).name,
+        "binary": binary.name,
         "sizes": list(source.arguments.sizes),
         "parameters": [list(item) for item in source.arguments.parameters],
         "tensors": [list(item) for item in source.arguments.tensors],

@@ -140,12 +140,12 @@ def headers_digest() -> str:
     return digest(*(path.read_bytes() for path in sorted(_HEADERS.glob("*.h"))))
 
 
-_builds = 0
+_builds: list[str] = []
 
 
 def build_count() -> int:
     """How many times this process has called the compiler."""
-    return _builds
+    return len(_builds)
 
 
 def build(text: str, extra: tuple[str, ...] = ()) -> Path:
@@ -160,9 +160,8 @@ def build(text: str, extra: tuple[str, ...] = ()) -> Path:
 
 
 def _compile(text: str, extra: tuple[str, ...]) -> bytes:
-    global _builds
-    _builds += 1
     tool = compiler()
+    _builds.append(tool.path)
     with tempfile.TemporaryDirectory(prefix="attnc-build-") as folder:
         source, library = Path(folder) / "kernel.cpp", Path(folder) / "kernel.so"
         source.write_text(text, encoding="utf-8")

@@ -94,9 +94,8 @@ template <class T, class A, class S>
 static void gemm_dots(int64_t rows, int64_t begin, int64_t end, int64_t width, const A *a, int64_t lda, const S *b,
                       int64_t ldb, T *c, int64_t ldc) {
   while (rows > 0) {
-    const int64_t now = rows >= 4 ? 4 : rows >= 2 ? 2 : 1;
+    const int64_t now = rows >= 4 ? 4 : 1;  // each size is a kernel to compile
     if (now == 4) dots_rows<T, 4>(begin, end, width, a, lda, b, ldb, c, ldc);
-    if (now == 2) dots_rows<T, 2>(begin, end, width, a, lda, b, ldb, c, ldc);
     if (now == 1) dots_rows<T, 1>(begin, end, width, a, lda, b, ldb, c, ldc);
     a += now * lda;
     c += now * ldc;
@@ -134,9 +133,8 @@ template <class T, int width, class A, class S>
 static void gemm_mix(int64_t rows, int64_t k, const A *a, int64_t lda, const S *b, int64_t ldb, T *c, int64_t ldc) {
   constexpr int64_t at_once = width <= 4 * lanes<T> ? 4 : 2;  // rows of B are read from end to end
   while (rows > 0) {
-    const int64_t now = rows >= at_once ? at_once : rows >= 2 ? 2 : 1;
-    if (now == 4) mix_rows<T, width, 4>(k, a, lda, b, ldb, c, ldc);
-    if (now == 2) mix_rows<T, width, 2>(k, a, lda, b, ldb, c, ldc);
+    const int64_t now = rows >= at_once ? at_once : 1;
+    if (now == at_once) mix_rows<T, width, at_once>(k, a, lda, b, ldb, c, ldc);
     if (now == 1) mix_rows<T, width, 1>(k, a, lda, b, ldb, c, ldc);
     a += now * lda;
     c += now * ldc;
