@@ -1,5 +1,5 @@
 # make demo   trains a small transformer on the CPU and shows what the compiler did   (about three minutes)
-# make test   every test                                                             (under ten minutes)
+# make test   every test                                                        (15 to 25 minutes on two cores)
 # make bench  ratios against torch's SDPA, FlexAttention and eager code, written to benchmarks/results/
 # make gpu    on a machine with a GPU: correctness, determinism and speed, written there too (under ten minutes)
 # make matrix kernels compiled for every GPU architecture, without one, and what each takes; written there too

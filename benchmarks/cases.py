@@ -62,14 +62,14 @@ class Mechanism:
 
 @dataclass(frozen=True)
 class Case:
-    """A mechanism at given sizes; `directions` are those beyond the forward that have rows. Of large sizes eager code
-    would hold too many pairs, and FlexAttention take long to compile: `is_large` leaves both out."""
+    """A mechanism at given sizes; `directions` are those beyond the forward that have rows. `only_sdpa` leaves out
+    eager code, which may hold too many pairs, and FlexAttention, which takes long to compile for each size."""
 
     mechanism: Mechanism
     sizes: Sizes
     dtype: torch.dtype = torch.float32
     directions: tuple[str, ...] = (BOTH,)
-    is_large: bool = False
+    only_sdpa: bool = False
 
 
 # --- which pairs exist ---------------------------------------------------------------------------------------------

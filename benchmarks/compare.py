@@ -19,7 +19,7 @@ from .timing import Effort, Ratio, compare, measure
 
 OURS, SDPA, FLEX, EAGER = "attnc", "SDPA", "FlexAttention", "eager"
 NO_BACKWARD = "no backward on the CPU"
-TOO_LARGE = "not measured at this size"
+NOT_MEASURED = "not measured at this size"
 Compile = Callable[[Inputs, Mechanism], Flex] | str
 """FlexAttention for a mechanism's mask, or why there is none."""
 Out = Callable[[], Tensor]
@@ -59,7 +59,7 @@ def _forward(case: Case, effort: Effort, compile: Compile) -> Row:
     mechanism = case.mechanism
     inputs = mechanism.inputs(case.sizes, case.dtype)
     acts, reasons = _acts(case, inputs)
-    flex = TOO_LARGE if case.is_large else flex_act(mechanism, inputs, compile)
+    flex = NOT_MEASURED if case.only_sdpa else flex_act(mechanism, inputs, compile)
     if isinstance(flex, str):
         reasons[FLEX] = flex
     else:
@@ -104,7 +104,7 @@ def _acts(case: Case, inputs: Inputs) -> tuple[dict[str, Out], dict[str, str]]:
     """What can be called, attnc first, and what cannot."""
     mechanism = case.mechanism
     attention, peers = mechanism.attention(), mechanism.peers
-    mask = None if case.is_large else mechanism.mask(inputs)
+    mask = None if case.only_sdpa else mechanism.mask(inputs)
     tensors = tuple(inputs.values())
     acts: dict[str, Out] = {OURS: lambda: attention(*tensors, **mechanism.parameters)}
     reasons: dict[str, str] = {}
@@ -113,8 +113,8 @@ def _acts(case: Case, inputs: Inputs) -> tuple[dict[str, Out], dict[str, str]]:
         reasons[SDPA] = sdpa
     else:
         acts[SDPA] = lambda: sdpa(inputs, mask)
-    if case.is_large:
-        reasons[EAGER] = TOO_LARGE
+    if case.only_sdpa:
+        reasons[EAGER] = NOT_MEASURED
     else:
         acts[EAGER] = lambda: peers.eager(inputs, mask)
     return acts, reasons
@@ -171,7 +171,7 @@ def _products(case: Case, direction: str) -> float:
     the backward, which is 5 products of D features after the forward's 2 (one more each for a second pair of q and k,
     the gradients' three)."""
     sizes, mechanism = case.sizes, case.mechanism
-    if case.is_large:
+    if case.only_sdpa:
         share = 1.0 if mechanism.visible is None else (sizes.N + 1) / (2 * sizes.N)  # full or causal
     else:
         mask = mechanism.mask(mechanism.inputs(sizes, case.dtype))
