@@ -66,13 +66,13 @@ def measured_random(text, sizes):
         return error.code
 
 
-def errors_of(attention, drawn):
+def errors_of(attention, drawn, parameters=None):
     from attnc.runtime.verify import measure
 
     mend_bfloat16()
     np.seterr(all="ignore")
     torch.set_num_threads(1)
-    found = measure(attention, drawn(attention), {})
+    found = measure(attention, drawn(attention), parameters or {})
     return [(e.name, e.is_good, e.worst, e.allowed, e.note) for e in found]
 
 
