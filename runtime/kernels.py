@@ -78,6 +78,8 @@ def generator_digest() -> str:
     """Changes whenever attnc itself does; its contents count, since an installer may give all files one time."""
     parts: list[str | bytes] = []
     for folder, _, files in sorted(os.walk(attnc.__path__[0], followlinks=True)):
+        if os.path.basename(folder) == "catalogue":
+            continue
         for name in sorted(files):
             if name.endswith((".py", ".attn", ".lark", ".h", ".cpp")):
                 parts += [name, Path(folder, name).read_bytes()]

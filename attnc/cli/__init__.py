@@ -12,6 +12,7 @@ import click
 from ..diagnostics import Diagnostic
 from ..diagnostics.diagnostic import AttnError
 from .build import build
+from .catalogue import show_catalogue
 from .check import check
 from .colours import painted
 from .explain import explain
@@ -27,6 +28,7 @@ attnc check sliding.attn     is it well-formed?
 attnc verify sliding.attn    do its kernels compute what it says?
 attnc explain sliding.attn   what runs, and why?
 attnc mask sliding.attn      which pairs exist, and in which tiles?
+attnc catalogue              attentions of the literature, as specs
 
 Exit status: 0 all is well, 1 a mistake in a spec or a call, 2 a command that is not understood.
 """
@@ -61,7 +63,7 @@ def commands() -> None:
     """A compiler for attention: write what it is, get fast, differentiable, verified kernels."""
 
 
-for _command in (build, check, explain, fmt, mask, new, show, verify):
+for _command in (build, show_catalogue, check, explain, fmt, mask, new, show, verify):
     commands.add_command(_command)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,8 +30,13 @@ def verify(files: tuple[Path, ...], examples: int, name: str | None) -> None:
 
     A folder stands for every .attn file in it and below it.
     """
+    verify_files(spec_files(files), examples, name)
+
+
+def verify_files(files: Sequence[Path], examples: int, name: str | None = None) -> None:
+    """Prints what was found of each; ends the process with 1 if some differ."""
     is_good = True
-    for path in spec_files(files):
+    for path in files:
         try:
             for attention in pick_all(path, name):
                 is_good = _verify(attention, path, examples) and is_good

@@ -16,7 +16,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("attnc", "grammar", "codegen", "runtime")
-ENDINGS = (".py", ".attn", ".lark", ".h", ".cpp", ".typed")
+DATA = {"catalogue": "examples/catalogue"}  # no code: folders without an __init__.py
+ENDINGS = (".py", ".attn", ".lark", ".h", ".cpp", ".typed", ".json", ".jsonl")
 HOOK = "import sys, setuptools.build_meta as backend; backend.{hook}(sys.argv[1])"
 
 pytestmark = pytest.mark.xdist_group("packaging")  # one worker builds
@@ -36,7 +37,7 @@ def clone(tmp_path_factory):
     """A copy of what the package is made of, with its relative links: building leaves files behind."""
     folder = tmp_path_factory.mktemp("clone")
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-    for name in FOLDERS:
+    for name in (*FOLDERS, *DATA.values()):
         shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=ignored)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
@@ -97,6 +98,10 @@ def test_the_wheel_holds_every_file(wheel):
             place = path.relative_to(ROOT)
             if path.suffix in ENDINGS and not any((ROOT / parent).is_symlink() for parent in place.parents):
                 wanted.add(str(place) if folder == "attnc" else f"attnc/{place}")
+    for name, place in DATA.items():
+        found = [path for path in (ROOT / place).iterdir() if path.suffix in ENDINGS]
+        assert found
+        wanted |= {f"attnc/{name}/{path.name}" for path in found}
     assert names == wanted
 
 
@@ -115,14 +120,18 @@ def test_the_package_list_is_the_folders():
             if not any((ROOT / parent).is_symlink() for parent in (place, *place.parents)):
                 name = ".".join(place.parts)
                 found.add(name if folder == "attnc" else f"attnc.{name}")
+    found |= {f"attnc.{name}" for name in DATA}
     assert set(settings["packages"]) == found and len(settings["packages"]) == len(found)
-    assert settings["package-dir"] == {f"attnc.{folder}": folder for folder in FOLDERS if folder != "attnc"}
+    code = {f"attnc.{folder}": folder for folder in FOLDERS if folder != "attnc"}
+    assert settings["package-dir"] == code | {f"attnc.{name}": place for name, place in DATA.items()}
 
 
 def test_the_links_of_a_clone():
     """An uninstalled clone and type checkers find the folders through them."""
     for folder in FOLDERS[1:]:
         assert os.readlink(ROOT / "attnc" / folder) == f"../{folder}"
+    for name, place in DATA.items():
+        assert os.readlink(ROOT / "attnc" / name) == f"../{place}"
 
 
 def test_the_command(environment, tmp_path):

@@ -1,0 +1,125 @@
+"""One row in a process of its own: is it right, what did the compiler choose, how long does it take beside eager code.
+
+A process may use so much memory and no more, since the dense computation of a row may hold every pair many times.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import queue
+import resource
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from attnc.planning.plan import Repeat
+from tests.catalogue.rows import Row, rows
+from tests.catalogue.test_rows import as_tuple, interpreted, test_dense
+from tests.triton.workers import run
+
+from ..timing import Effort, compare, measure
+
+THREADS = 2
+LENGTH = 2048
+LARGE = {"B": 1, "H": 4, "G": 4, "M": LENGTH, "N": LENGTH, "D": 64, "E": 64}
+_MEMORY = 14 * 2**30
+_SECONDS = 150.0
+_EFFORT = Effort(least=2, most=7, seconds=2.0)
+Record = dict[str, Any]
+
+
+def isolated(step: Callable[[str], Record], name: str) -> Record:
+    """A step's record, or why there is none."""
+    context = multiprocessing.get_context("fork")
+    results: Any = context.SimpleQueue()
+    process = context.Process(target=_child, args=(step, name, results), daemon=True)
+    process.start()
+    end = time.monotonic() + _SECONDS
+    while process.is_alive() and results.empty() and time.monotonic() < end:
+        time.sleep(0.05)
+    try:
+        if not results.empty():
+            return dict(results.get())
+        return {"reason": "it took too long" if process.is_alive() else "it ran out of memory"}
+    except queue.Empty:
+        return {"reason": "it ended"}
+    finally:
+        process.kill()
+        process.join()
+
+
+def _child(step: Callable[[str], Record], name: str, results: Any) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    torch.set_num_threads(THREADS)
+    try:
+        results.put(step(name))
+    except (MemoryError, RuntimeError) as error:
+        is_memory = isinstance(error, MemoryError) or "allocate" in str(error)
+        results.put({"reason": "it needs too much memory" if is_memory else str(error).split("\n")[0]})
+    except Exception as error:  # a fault of one row must not end the others
+        results.put({"reason": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"})
+
+
+# --- steps ------------------------------------------------------------------------------------------------------------
+
+
+def verified(name: str) -> Record:
+    """Results and every gradient against the dense computation in float64; what the compiler chose."""
+    test_dense(name)
+    return {"dense": True} | chosen(rows()[name])
+
+
+def in_interpreter(name: str) -> Record:
+    wrong = [error for error in run("interpreter", interpreted, name) if not error[1]]
+    return {"interpreted": not wrong} | ({"reason": str(wrong[0])} if wrong else {})
+
+
+def chosen(row: Row) -> Record:
+    """Passes forward and backward, and how they go."""
+    derivation = row.load().derivation()
+    inputs = tuple(item.name for item in row.load().card().inputs if item.type == "float")
+    gradient = derivation.gradient(inputs) if inputs else None
+    plans = [derivation.plan_forward(gradient.kept if gradient else ())]
+    if gradient is not None:
+        plans.append(derivation.plan_backward(gradient))
+    words = []
+    if any(stage.solve is not None and not stage.solve.is_search for plan in plans for stage in plan.passes):
+        words.append("roots")
+    if any(stage.solve is not None and stage.solve.is_search for plan in plans for stage in plan.passes):
+        words.append("searches")
+    if any(isinstance(stage, Repeat) for plan in plans for stage in plan.stages):
+        words.append("steps")
+    if any(not p.domain.is_const(True) and not p.classes.may.is_const(True) for p in plans[0].passes):
+        words.append("tiles left out")
+    return {"passes": [len(plan.passes) for plan in plans], "words": words}
+
+
+def timed(name: str) -> Record:
+    """Forward and backward at a length of about 2048, beside the dense computation, in float32."""
+    row = rows()[name]
+    attention = row.load()
+    known = LARGE | {k: n for k, n in row.sizes.items() if k not in ("M", "N")} | dict(row.large)
+    defaults = row.given(attention)
+    parameters = defaults | {k: n for k, n in row.large.items() if k in defaults}
+    inputs = row.draw(attention, torch.float32, **known)
+    leaves = [x for x in inputs.values() if x.requires_grad]
+
+    def differentiated(call: Callable[..., Any], arguments: Mapping[str, Any]) -> Callable[[], object]:
+        def act() -> object:
+            results = [r for r in as_tuple(call(**inputs, **arguments)) if r.requires_grad]
+            if not results or not leaves:
+                return results
+            return torch.autograd.grad(results, leaves, [torch.ones_like(r) for r in results], allow_unused=True)
+
+        return act
+
+    acts = {"attnc": differentiated(attention, parameters), "eager": differentiated(row.dense, parameters)}
+    times = measure(acts, _EFFORT)
+    ratio = compare(times["eager"], times["attnc"])
+    return {
+        "sizes": {k: known[k] for k in sorted(known) if k in row.large or k in ("M", "N")},
+        "milliseconds": {k: round(1e3 * sorted(t)[len(t) // 2], 2) for k, t in times.items()},
+        "ratio": round(ratio.median, 2),
+    }
