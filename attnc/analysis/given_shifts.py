@@ -52,8 +52,8 @@ def _shifted(graph: Graph, root: Node, group: Sequence[Node], summed: dict[Node,
         return root
     imagined = graph.param("#imagined", FLOAT)
     moved = Rewriter(graph, replaced=_with_shift(graph, group, imagined))(root)
-    trial = _with_unmoved_terms(graph, moved, imagined)
-    weight = Weights(graph, imagined)(trial)
+    trial = _with_unmoved_terms(graph, moved, imagined, largest.axes)
+    weight = Weights(graph, imagined, axes=largest.axes)(trial)
     if moved is root or weight is None or weight.kind != STILL:
         return root
     if trial is not moved:  # what stands beside the sum is exp(0) of something: the shift must not fall far below 0
@@ -62,9 +62,9 @@ def _shifted(graph: Graph, root: Node, group: Sequence[Node], summed: dict[Node,
     return Rewriter(graph, replaced={imagined: anchor})(trial)
 
 
-def _with_unmoved_terms(graph: Graph, root: Node, imagined: Node) -> Node:
+def _with_unmoved_terms(graph: Graph, root: Node, imagined: Node, axes: frozenset[Axis]) -> Node:
     """c + Σ exp(s - m) as exp(-m)·c + Σ exp(s - m): terms beside a sum that moves get its factor."""
-    weights = Weights(graph, imagined)
+    weights = Weights(graph, imagined, axes=axes)
     weights(root)
     replaced = {}
     for node in sorted(walk(root)):

@@ -66,6 +66,7 @@ class _Chooser:
         self.roles = roles
         self.kept: list[Saved] = []
         self.replaced: dict[Node, Node] = {}
+        self.moved: set[Node] = set()
 
     def run(self) -> Saves:
         for anchor in self._anchors():
@@ -103,6 +104,10 @@ class _Chooser:
             if moved is None:
                 return
             replaced[statistic] = moved
+        moved_now = {base, *(statistic for statistic, node in replaced.items() if node is not statistic)}
+        if moved_now & self.moved:
+            return  # it stands where another anchor was moved to: this one stays
+        self.moved |= moved_now
         nonzero = graph.negate(graph.compare("==", base, graph.const(0.0)))
         best = graph.where(nonzero, graph.add(anchor, step), graph.const(math.copysign(math.inf, -rate)))
         for statistic, node in replaced.items():

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ..ir import Graph, Node
+from ..ir import Axis, Graph, Node
 from ..ir.algebra import is_positive
 from ..ir.node import FLOAT
 
@@ -32,11 +32,20 @@ def shift(graph: Graph) -> Node:
 
 
 class Weights:
-    """Weights of every node with respect to one node, the variable; `held` stand still, whatever they read."""
+    """Weights of every node with respect to one node, the variable; `held` stand still, whatever they read. The
+    variable moves by another amount at each index of `axes` (its own, if none are given), so nothing that is reduced
+    over one of these moves in one way."""
 
-    def __init__(self, graph: Graph, variable: Node, kind: str = ADD, held: Iterable[Node] = ()) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        variable: Node,
+        kind: str = ADD,
+        held: Iterable[Node] = (),
+        axes: frozenset[Axis] | None = None,
+    ) -> None:
         self.graph = graph
-        self.variable = variable
+        self.axes = variable.axes if axes is None else axes
         start = shift(graph) if kind == ADD else graph.exp(shift(graph))
         self.done: dict[Node, Weight | None] = {**dict.fromkeys(held, _STILL), variable: Weight(kind, start)}
 
@@ -187,7 +196,7 @@ def _stop(w: Weights, node: Node, weights: list[Weight]) -> Weight | None:
 
 def _reduce(w: Weights, node: Node, weights: list[Weight]) -> Weight | None:
     body, domain = weights
-    if domain.kind != STILL or body.by is None or body.by.axes & frozenset(node.attribute):
+    if domain.kind != STILL or body.by is None or (body.by.axes | w.axes) & frozenset(node.attribute):
         return None
     if node.op == "sum":
         return body if body.kind == MUL else None

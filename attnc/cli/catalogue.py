@@ -19,7 +19,7 @@ from .verify import verify_files
 @click.option("--family", type=click.Choice(FAMILIES), metavar="NAME", help="Only rows of this family.")
 @click.option("--status", type=click.Choice(STATUSES), help="Only rows that are done, left out or open.")
 @click.option("--level", type=click.Choice(["easy", "medium", "hard", "out"]), help="Only rows of this level.")
-@click.option("--verify", is_flag=True, help="Compare the kernels of the row, or of all rows shown, with their meaning.")
+@click.option("--verify", is_flag=True, help="Compare kernels of the row, or of all that fit, with their meaning.")
 @click.option("--examples", type=click.IntRange(1), default=10, show_default=True, help="How many calls to draw.")
 def show_catalogue(
     id: str | None,

@@ -28,7 +28,6 @@ class Group:
     members: list[Node] = field(default_factory=list)
     others: list[Node] = field(default_factory=list)
     stored: list[Node] = field(default_factory=list)
-    owns_rows: bool = False
 
     @property
     def root(self) -> Node | None:
@@ -221,7 +220,6 @@ class _Scheduler:
             else:
                 host.others += [*group.members, *group.others]
                 host.stored += group.stored
-                host.owns_rows = True
         return out
 
     def _turned(self, host: Group, guest: Group) -> bool:

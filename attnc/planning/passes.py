@@ -115,7 +115,7 @@ class PassBuilder:
 
     def build(self, stored: list[tuple[Target, Node]]) -> Pass:
         accumulators = self._accumulators()
-        owns_rows = self.group.owns_rows or any(a.home in (LOOP, FREE) for a in accumulators)
+        owns_rows = any(a.home in (LOOP, FREE) for a in accumulators)
         if owns_rows and self.row is not None:
             self.split = self.graph.axis("worker", self.graph.size(SPLITS))
         tile_stores = tuple(Store(target.tensor, target.axes, self.settle_groups(node)) for target, node in stored)

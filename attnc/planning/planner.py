@@ -14,7 +14,7 @@ from ..analysis.support import NotLowered
 from ..analysis.tile_reads import SUMMARY, Summary
 from ..ir import Axis, Graph, Node, Tensor
 from ..ir.logic import conjuncts
-from ..ir.node import FLOAT, INT, walk
+from ..ir.node import INT, walk
 from ..ir.rewrite import Rewriter, substitute
 from ..ir.roles import LENGTH, OUTER, Roles
 from .carried import carry_scans, scans_below
@@ -40,6 +40,7 @@ from .plan import (
     Store,
 )
 from .statistics import Shape, direct_statistics, separate_widths, shape_of_scans, statistics_of
+from .terms import size_of
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,11 @@ class _Planner:
         if group.shape.loop is None:
             self._nest_statistics(members)
             return
+        stored = [t for t in self.waiting if t.node in group.stored]
+        if not members and not stored:
+            return  # an earlier epilogue has stored all that it was for
+        turned = [t for n, t in enumerate(stored) if any(_is_turned(t, other) for other in stored[:n])]
+        stored = [t for t in stored if t not in turned]
         rewriter = Rewriter(self.graph, replaced=self.available, visit=self._settle_at)
         peers = set(members)
         renamed: dict[Node, Node] = {}
@@ -128,10 +134,11 @@ class _Planner:
         }
         now_of = {m: renamed[m] for m in peers}
         builder = PassBuilder(self.graph, self.roles, group, now_of, moves, None, self._summarise)
-        stored = [t for t in self.waiting if t.node in group.stored]
         built_pass = builder.build([(t, rewriter(t.node)) for t in stored])
         self.waiting = [t for t in self.waiting if t not in stored]
         self._finish(built_pass, builder, renamed, group, stored)
+        if turned:
+            self._stage(Group(group.level, group.shape, stored=[t.node for t in turned]), plan)
 
     def _solve(self, group: Group, root: Node) -> None:
         """A pass that is repeated for other values of the unknown; it takes the sums of f and its slope each time, and
@@ -381,13 +388,9 @@ class _Planner:
         return Store(target.tensor, target.axes, node, adds)
 
 
-def size_of(graph: Graph, value: Node) -> Node:
-    """The sum of what a sum adds up, without signs; 0 for anything else."""
-    if not value.is_sum or value.type != FLOAT:
-        return graph.const(0.0)
-    coefficients, constant = value.attribute
-    parts = [(abs(c), graph.map("abs", (term,), FLOAT)) for c, term in zip(coefficients, value.args)]
-    return graph.add(graph.combine(parts), graph.const(abs(constant)))
+def _is_turned(target: Target, other: Target) -> bool:
+    """Whether it adds to what another stores along other axes, in other tiles."""
+    return target.tensor == other.tensor and target.axes != other.axes
 
 
 __all__ = ["FREE", "LOOP", "SCATTER", "TILE", "Target", "make_plan"]

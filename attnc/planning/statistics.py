@@ -33,6 +33,8 @@ def separate_widths(graph: Graph, root: Node, roles: Roles) -> Node:
         if node.kind != "reduce" or node.op not in ("sum", "prod"):
             return node
         is_long = is_statistic(node, roles)
+        if is_long and node.op == "sum":
+            node = _with_conditions_of_features(graph, node, roles)
         outside = [c for c in conjuncts(node.domain) if not c.axes or (is_long and _is_of_widths(c, roles))]
         outside = [c for c in outside if not c.axes & set(node.attribute) and not c.is_const()]
         if outside and node.op == "sum" and not (is_long and all(not c.axes for c in outside)):
@@ -48,6 +50,21 @@ def separate_widths(graph: Graph, root: Node, roles: Roles) -> Node:
         return graph.reduce(node.op, longer, inner, graph.all(*outside))
 
     return Rewriter(graph, visit=visit)(root)
+
+
+def _with_conditions_of_features(graph: Graph, node: Node, roles: Roles) -> Node:
+    """Which positions are summed up may differ by feature: then the others add 0, since a pass masks pairs alone."""
+    parts = conjuncts(node.domain)
+    mixed = [c for c in parts if c.axes & frozenset(node.attribute) and _kept_widths(c, node, roles)]
+    if not mixed:
+        return node
+    rest = graph.all(*(c for c in parts if c not in mixed))
+    chosen = graph.map("where", (graph.all(*mixed), node.body, graph.zero(node.type)), node.type)
+    return graph.reduce("sum", node.attribute, chosen, rest)
+
+
+def _kept_widths(condition: Node, node: Node, roles: Roles) -> bool:
+    return any(roles.of(axis) == WIDTH for axis in condition.axes - frozenset(node.attribute))
 
 
 def _is_of_widths(condition: Node, roles: Roles) -> bool:

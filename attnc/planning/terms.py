@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..analysis.splits import expand
 from ..ir import Axis, Graph, Node
+from ..ir.node import FLOAT
 from .plan import FREE, LANES, LOOP, LOOPED, MATMUL, ROW, SCATTER, TILE, Term
 
 
@@ -80,7 +81,7 @@ def _split(
         return None
     factors = list(zip(product.args, product.attribute)) if product.is_product else [(product, 1)]
     featured = [(b, e) for b, e in factors if b.axes & wide]
-    operand = graph.product(featured)
+    operand = graph.to_float(graph.product(featured))
     tile_axes = frozenset(axis for axis in (row, loop) if axis is not None)
     if side is None or not operand.axes & tile_axes <= frozenset((side,)):
         return None
@@ -88,4 +89,13 @@ def _split(
     return graph.guard(graph.all(*conditions), graph.to_float(tile)), operand
 
 
-__all__ = ["LOOP", "make_terms"]
+def size_of(graph: Graph, value: Node) -> Node:
+    """The sum of what a sum adds up, without signs; 0 for anything else."""
+    if not value.is_sum or value.type != FLOAT:
+        return graph.const(0.0)
+    coefficients, constant = value.attribute
+    parts = [(abs(c), graph.map("abs", (term,), FLOAT)) for c, term in zip(coefficients, value.args)]
+    return graph.add(graph.combine(parts), graph.const(abs(constant)))
+
+
+__all__ = ["LOOP", "make_terms", "size_of"]

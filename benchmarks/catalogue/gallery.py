@@ -60,8 +60,8 @@ def write_gallery(known: Known) -> None:
     done = sum(row.status == DONE for row in catalogue())
     text = (
         '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>attnc: the catalogue</title>'
-        f"<style>{_STYLE}</style>\n<h1>The catalogue</h1><p>{len(catalogue())} rows, {done} of them specs. A picture shows "
-        "how much each result (down) depends on each value (across); grey cards are not specs yet.</p>\n"
+        f"<style>{_STYLE}</style>\n<h1>The catalogue</h1><p>{len(catalogue())} rows, {done} of them specs. A "
+        "picture shows how much each result (down) depends on each value (across); grey cards are not specs yet.</p>\n"
         f'<p><input type="search" placeholder="find: rotary window causal …" aria-label="find"></p><nav>{links}</nav>\n'
         + "\n".join(parts)
         + f"\n<script>{_SCRIPT}</script></html>\n"

@@ -96,9 +96,10 @@ def _accumulate(em: Emitter, node: Node, own_lanes: bool, name: str) -> None:
 
 def _argmax_loop(em: Emitter, node: Node) -> Value:
     """The lowest index of the largest value; -1 over nothing."""
-    assert em.lane_axis is None, "argmax of a vector"
     best, place = em.fresh("best"), em.fresh("place")
     level = em.depth
+    if em.lane_axis is not None and em.lane_axis in node.axes:
+        return _argmax_lanes(em, node, best, place)
     em.line(f"T {best} = T(-__builtin_inf()); int64_t {place} = -1;")
     (axis,) = node.attribute
     with counted_loop(em, axis):
@@ -107,6 +108,23 @@ def _argmax_loop(em: Emitter, node: Node) -> Value:
         better = f"{domain.text} && ({place} < 0 || {body.text} > {best})"
         em.line(f"if ({better}) {{ {best} = {body.text}; {place} = {index}; }}")
     return Value(place, INT, level)
+
+
+def _argmax_lanes(em: Emitter, node: Node, best: str, place: str) -> Value:
+    """The same for each lane. No number compares with what nothing was found for."""
+    level = em.depth
+    em.line(f'auto {best} = splat<T>(T(__builtin_nan(""))); auto {place} = splat_longs<T>(-1);')
+    (axis,) = node.attribute
+    with counted_loop(em, axis):
+        body = em.with_lanes(em.value(node.body)).text
+        better = em.fresh("better")
+        mask = [f"~({body} <= {best})"]
+        if not node.domain.is_const(True):
+            mask.append(em.with_lanes(em.value(node.domain)).text)
+        em.line(f"const auto {better} = {' & '.join(mask)};")
+        em.line(f"{best} = select({better}, {body}, {best});")
+        em.line(f"{place} = select({better}, splat_longs<T>({em.coordinate(axis)}), {place});")
+    return Value(place, INT, level, True, True)
 
 
 # --- stores --------------------------------------------------------------------------------------------------------
