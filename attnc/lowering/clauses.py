@@ -117,12 +117,14 @@ def _lower(scope: Scope, entry: LetEntry) -> Value:
     written = frozenset(entry.indices or ())
     bare = evaluate(clause.value, Environment(scope, free=written))
     _check_indices(scope, entry, bare)
+    _lower_masks_above(scope, entry)
     masks = tuple(mask for mask in scope.masks if mask.position < entry.position)
     if not masks:
         return bare
     free = bare.node.axes | written
-    value = evaluate(clause.value, Environment(scope, masks, free))
-    governed = value.node is not bare.node
+    around = Environment(scope, masks, free)
+    value = evaluate(clause.value, around)
+    governed = bool(around.obeyed) and value.node is not bare.node
     implied = frozenset((scope.current("b"), scope.current("h"), scope.group_axis()))
     conditions = [mask.condition for mask in masks if mask.ragged in free and mask.axes - implied <= free]
     conditions += [
@@ -140,7 +142,8 @@ def _lower(scope: Scope, entry: LetEntry) -> Value:
 
 def _governs(scope: Scope, entry: LetEntry, mask: MaskEntry, free: frozenset[Axis], bare: Value) -> bool:
     """Whether this mask, alone, changes some reduction of the value."""
-    return evaluate(entry.clause.value, Environment(scope, (mask,), free)).node is not bare.node
+    around = Environment(scope, (mask,), free)
+    return evaluate(entry.clause.value, around).node is not bare.node and bool(around.obeyed)
 
 
 def _check_indices(scope: Scope, entry: LetEntry, value: Value) -> None:
@@ -185,7 +188,30 @@ def _rebound(value: tree.Expr) -> dict[str, Span]:
 # --- masks ---------------------------------------------------------------------------------------------------------
 
 
-def lower_mask(scope: Scope, clause: tree.Mask, position: int) -> None:
+def _lower_masks_above(scope: Scope, entry: LetEntry) -> None:
+    """A let that is read further up obeys the masks between all the same. A default has no place of its own: where a
+    mask depends on what reads it, it stands above that mask."""
+    for position, clause in list(scope.waiting_masks.items()):
+        if position < entry.position and (entry.position < _LAST or not _reads_of(scope, clause) & set(scope.stack)):
+            lower_mask(scope, position)
+
+
+def _reads_of(scope: Scope, clause: tree.Mask) -> set[str]:
+    """Lets that a mask reads, at once or through others."""
+    found: set[str] = set()
+    stack: list[tree.Expr] = [clause.condition]
+    while stack:
+        names = {name.id for name in names_in(stack.pop())} - found
+        found |= names
+        stack.extend(scope.lets[name].clause.value for name in names if name in scope.lets)
+    return found
+
+
+def lower_mask(scope: Scope, position: int) -> None:
+    """The mask at a position, unless it is known already."""
+    clause = scope.waiting_masks.pop(position, None)
+    if clause is None:
+        return
     above = tuple(mask for mask in scope.masks if mask.position < position)
     value = evaluate(clause.condition, Environment(scope))
     if value.node.type != BOOL:

@@ -14,7 +14,8 @@ from .value import Over, Value
 @dataclass(frozen=True)
 class Environment:
     """`local` holds what a definition sees (nothing else is captured there); `free` the axes of the clause's left
-    side, `enclosing` those bound by reductions around; `masks` those that stand above the clause."""
+    side, `enclosing` those bound by reductions around; `masks` those that stand above the clause. `obeyed` gathers the
+    conditions that reductions in it obey."""
 
     scope: Scope
     masks: tuple[MaskEntry, ...] = ()
@@ -24,6 +25,7 @@ class Environment:
     definition: str | None = None
     depth: int = 0
     variables: Mapping[str, Node] = field(default_factory=dict)
+    obeyed: set[Node] = field(default_factory=set)
 
     def inside(self, axes: tuple[Axis, ...]) -> Environment:
         """Within a reduction over these axes."""
@@ -40,6 +42,7 @@ class Environment:
             for mask in self.masks if axis.parts else ():
                 if axis in bound or mask.axes & bound:
                     found += self.part_conditions(mask, axis, around)
+        self.obeyed.update(found)
         return found
 
     def part_conditions(self, mask: MaskEntry, axis: Axis, around: frozenset[Axis]) -> list[Node]:

@@ -155,11 +155,13 @@ class _Lowering:
     # --- clauses -----------------------------------------------------------------------------------------------
 
     def _lower_clauses(self) -> None:
-        for position, clause in enumerate(self.attention.clauses):
+        clauses = self.attention.clauses
+        self.scope.waiting_masks |= {n: clause for n, clause in enumerate(clauses) if isinstance(clause, tree.Mask)}
+        for position, clause in enumerate(clauses):
             if isinstance(clause, tree.Let):
                 self._attempt(lower_let, self.scope, clause.name)
             elif isinstance(clause, tree.Mask):
-                self._attempt(lower_mask, self.scope, clause, position)
+                self._attempt(lower_mask, self.scope, position)
             elif isinstance(clause, tree.Require):
                 self._attempt(lambda c: self.requirements.extend(lower_requirements(self.scope, c)), clause)
 

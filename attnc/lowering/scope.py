@@ -77,6 +77,7 @@ class Scope:
     lets: dict[str, LetEntry] = field(default_factory=dict)
     roles: dict[str, str] = field(default_factory=dict)
     masks: list[MaskEntry] = field(default_factory=list)
+    waiting_masks: dict[int, tree.Mask] = field(default_factory=dict)
     extents: dict[str, Node] = field(default_factory=dict)
     equal: dict[str, Node] = field(default_factory=dict)
     replaced: dict[str, tuple[str, str, Span]] = field(default_factory=dict)

@@ -1,9 +1,9 @@
 """`top`, `rank` and `order`: which entries come first in descending order, ties to the lower index.
 
-Over features, and for the rank of one entry per key, what comes before an entry is summed up for each. Over the keys of
-a row nothing is sorted: the last number that is kept is searched for (`least`), and among its equals the last index.
-Entries are then told by bounds half-way to the neighbouring numbers, so that scores which a later pass rounds
-otherwise are told alike.
+Over features and heads, and for the rank of one entry per key, what comes before an entry is summed up for each. Over
+the keys of a row nothing is sorted: the last number that is kept is searched for (`least`), and among its equals the
+last index. Entries are then told by bounds half-way to the neighbouring numbers, so that scores which a later pass
+rounds otherwise are told alike.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Entries:
 
     @property
     def is_searched(self) -> bool:
-        return self.roles.of(self.axis) != WIDTH
+        return self.roles.of(self.axis) == LENGTH
 
     @property
     def is_pairwise(self) -> bool:

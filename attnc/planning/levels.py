@@ -16,7 +16,7 @@ from ..ir.logic import conjuncts
 from ..ir.node import reachable
 from ..ir.roles import WIDTH, Roles
 from .plan import Later
-from .statistics import Shape, direct_statistics, scattered_axes, shape_of, statistics_of
+from .statistics import Shape, direct_statistics, scattered, scattered_axes, shape_of, statistics_of
 
 
 @dataclass
@@ -100,6 +100,7 @@ class _Scheduler:
             can_share = (
                 shape.loop is not None and statistic.kind == "reduce" and all(self._matches(o, shape) for o in peers)
             )
+            can_share = can_share and not scattered(statistic, self.roles)
             found = moves(graph, statistic, peers) if can_share else None
             if found is not None and not any(self.roles.of(a) == WIDTH for move in found for a in move.anchor.axes):
                 level = highest

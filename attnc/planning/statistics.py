@@ -53,9 +53,13 @@ def separate_widths(graph: Graph, root: Node, roles: Roles) -> Node:
 
 
 def _with_conditions_of_features(graph: Graph, node: Node, roles: Roles) -> Node:
-    """Which positions are summed up may differ by feature: then the others add 0, since a pass masks pairs alone."""
+    """Which positions are summed up may differ by feature: then the others add 0, since a pass masks pairs alone. What
+    is scattered to places along a feature axis stays so, unless rows are kept: these are summed up as they stream."""
     parts = conjuncts(node.domain)
+    keeps_rows = bool(roles.axes(node.axes, LENGTH))
+    places = set() if keeps_rows else {condition for _, condition in scattered(node, roles)}
     mixed = [c for c in parts if c.axes & frozenset(node.attribute) and _kept_widths(c, node, roles)]
+    mixed = [c for c in mixed if c not in places]
     if not mixed:
         return node
     rest = graph.all(*(c for c in parts if c not in mixed))

@@ -91,8 +91,14 @@ def _reduce(em: Emitter, node: Node) -> Value:
 
 
 def _running_level(em: Emitter, node: Node) -> int:
-    """Reductions over values that stand in memory stay in the scope where those are loaded."""
-    return em.depth if any(part in em.known for part in walk(node)) and em.lane_axis is None else 0
+    """Reductions over values that stand in memory stay in the scope where those are loaded; outside of lanes that they
+    do not have."""
+    if not any(part in em.known for part in walk(node)):
+        return 0
+    if em.lane_axis is None:
+        return em.depth
+    is_read = any(part in em.statistics for part in walk(node))
+    return next(n for n, scope in enumerate(em.scopes) if scope.lane_axis is not None) - 1 if is_read else 0
 
 
 # --- pointwise -----------------------------------------------------------------------------------------------------

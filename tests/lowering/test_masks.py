@@ -199,3 +199,50 @@ def test_ties_of_max_share_nothing_of_a_mask(meaning):
     x = torch.tensor([[1.0, 5.0, 5.0]], dtype=torch.float64)
     found = meaning("attention a input x[B, N] axis i, j: N mask j != i output y[i] = max[j](x[j])", x)
     same(found, torch.tensor([[5.0, 5.0, 5.0]], dtype=torch.float64))
+
+
+def test_a_let_that_is_read_further_up(meaning, make):
+    """It stands below the mask all the same, and obeys it; so does a default, which has no place of its own."""
+    x, y, valid = make(B, N), make(B, N), torch.arange(N).expand(B, N) % 3 != 1
+    text = """
+    attention a
+    input     x[B, N], y[B, N], valid[B, N]: bool
+    axis      j: N
+    let       loss = sum[j](w[j] * y[j])
+    mask      valid[j]
+    let       w[j] = softmax[j](x[j])
+    output    loss, w, total = sum[j](w[j])
+    """
+    found = meaning(text, x, y, valid)
+    p = masked(x, valid)
+    same(found.w, p)
+    same(found.total, torch.ones(B))
+    same(found.loss, (p * y).sum(-1))
+
+
+def test_a_default_above_a_mask_that_depends_on_it(meaning, make):
+    q, k, v = (make(B, H, N, width) for width in (D, D, E))
+    text = """
+    attention a
+    axis      i, j: N
+    let       received[j] = sum[i](p)
+    mask      received[j] > 0.9
+    output    received, out[i] = sum[j](softmax[j](s) * v[j])
+    """
+    found = meaning(text, q, k, v)
+    received = scores(q, k).softmax(-1).sum(2)
+    same(found.received, received)
+    same(found.out, masked(scores(q, k), (received > 0.9)[:, :, None].expand(B, H, N, N)) @ v)
+
+
+def test_a_mask_of_pairs_does_not_govern_a_selection_among_features(meaning, make):
+    a, c = make(B, N, 5), make(B, N, 5)
+    text = """
+    attention a
+    input     a[B, N, R], c[B, N, R]
+    axis      i, j: N, r: R
+    mask      j <= i
+    let       kept[i, j, r] = top[r](a[i, r] * c[j, r], 2)
+    output    many[i, j] = count[r](kept[i, j, r])
+    """
+    assert (meaning(text, a, c) == 2).all()
