@@ -2,7 +2,7 @@
 
 import torch
 
-from .conftest import B, D, E, H, N, heads, same, scores
+from .conftest import B, D, E, G, H, N, heads, same, scores
 
 LOWER = torch.ones(N, N, dtype=torch.bool).tril()
 INF = torch.inf
@@ -221,7 +221,7 @@ def test_a_let_that_is_read_further_up(meaning, make):
 
 
 def test_a_default_above_a_mask_that_depends_on_it(meaning, make):
-    q, k, v = (make(B, H, N, width) for width in (D, D, E))
+    q, k, v = make(B, H, N, D), make(B, G, N, D), make(B, G, N, E)
     text = """
     attention a
     axis      i, j: N
@@ -232,7 +232,7 @@ def test_a_default_above_a_mask_that_depends_on_it(meaning, make):
     found = meaning(text, q, k, v)
     received = scores(q, k).softmax(-1).sum(2)
     same(found.received, received)
-    same(found.out, masked(scores(q, k), (received > 0.9)[:, :, None].expand(B, H, N, N)) @ v)
+    same(found.out, masked(scores(q, k), (received > 0.9)[:, :, None].expand(B, H, N, N)) @ heads(v))
 
 
 def test_a_mask_of_pairs_does_not_govern_a_selection_among_features(meaning, make):
