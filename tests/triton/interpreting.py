@@ -6,7 +6,7 @@ import torch
 _DONE = []
 
 
-def mend_bfloat16():
+def mend_interpreter():
     """Triton's interpreter keeps bfloat16 as bit patterns, multiplies these, and cuts digits off where hardware rounds:
     products are taken in float32, and conversions round to nearest, ties to even."""
     import triton.language as tl
@@ -43,6 +43,17 @@ def mend_bfloat16():
             return handle(widened(value).astype(floats[target]), target)
         return cast(self, value, wanted)
 
+    def compared(compare):
+        """A condition is one, though Triton's interpreter calls it what was compared: a single float condition would be
+        spread over a tile as floats."""
+
+        def call(self, left, right):
+            return handle(compare(self, left, right).data, tl.int1)
+
+        return call
+
+    for name in [name for name in vars(builder) if name.startswith(("create_fcmp", "create_icmp"))]:
+        setattr(builder, name, compared(getattr(builder, name)))
     builder.create_dot = create_dot
     builder.cast_impl = builder.create_fp_trunc = builder.create_fp_ext = cast_impl
 
@@ -69,7 +80,7 @@ def measured_random(text, sizes):
 def errors_of(attention, drawn, parameters=None):
     from attnc.runtime.verify import measure
 
-    mend_bfloat16()
+    mend_interpreter()
     np.seterr(all="ignore")
     torch.set_num_threads(1)
     found = measure(attention, drawn(attention), parameters or {})
@@ -100,7 +111,7 @@ def second_derivatives(text):
     import attnc
 
     attention = attnc.loads(text)
-    mend_bfloat16()
+    mend_interpreter()
     random = torch.Generator().manual_seed(0)
     given = [torch.randn(1, 2, 19, 16, generator=random).requires_grad_() for _ in range(3)]
     found, wanted = (_derivatives(call, given) for call in (attention, attention.reference))

@@ -142,7 +142,7 @@ def task_vector(q, k, v, phi, x):
     return t, x + t[:, None]
 
 
-@row("sparse_attention_decomposition", sizes={"C": 5, "R": 6})
+@row("sparse_attention_decomposition", sizes={"C": 5, "R": 6}, large={"N": 256})
 def channels(x, U, V, sigma, share):
     parts = torch.einsum("hr,bic,hrc,hrd,bjd->bhijr", sigma, x, U, V, x)
     s = parts.sum(-1)
