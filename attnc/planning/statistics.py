@@ -57,7 +57,7 @@ def _with_conditions_of_features(graph: Graph, node: Node, roles: Roles) -> Node
     is scattered to places along a feature axis stays so, unless rows are kept: these are summed up as they stream."""
     parts = conjuncts(node.domain)
     keeps_rows = bool(roles.axes(node.axes, LENGTH))
-    places = set() if keeps_rows else {condition for _, condition in scattered(node, roles)}
+    places = {c for axis, c in scattered(node, roles) if not keeps_rows or roles.of(axis) != WIDTH}
     mixed = [c for c in parts if c.axes & frozenset(node.attribute) and _kept_widths(c, node, roles)]
     mixed = [c for c in mixed if c not in places]
     if not mixed:
