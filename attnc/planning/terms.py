@@ -33,6 +33,7 @@ def _products(
     graph: Graph, body: Node, side: Axis | None, row: Axis | None, loop: Axis, widths: tuple[Axis, ...]
 ) -> tuple[Term, ...]:
     wide = frozenset(widths)
+    by_tile: dict[Node, list[tuple[float, Node]]] = {}
     by_operand: dict[Node, list[tuple[float, Node]]] = {}
     rest: list[tuple[float, Node]] = []
 
@@ -46,7 +47,12 @@ def _products(
             rest.append((coefficient, product))
         else:
             tile, operand = split
-            by_operand.setdefault(operand, []).append((coefficient, tile))
+            by_tile.setdefault(tile, []).append((coefficient, operand))
+    for tile, operands in by_tile.items():
+        (coefficient, operand), *others = operands
+        if others:  # one product with their sum
+            coefficient, operand = 1.0, graph.combine(operands)
+        by_operand.setdefault(operand, []).append((coefficient, tile))
     terms = [Term(MATMUL, 1.0, graph.combine(tiles), operand, widths) for operand, tiles in by_operand.items()]
     if rest:
         terms.append(Term(LOOPED, 1.0, graph.combine(rest), None, widths))

@@ -25,7 +25,7 @@ THREADS = 2
 LENGTH = 2048
 LARGE = {"B": 1, "H": 4, "G": 4, "M": LENGTH, "N": LENGTH, "D": 64, "E": 64}
 _MEMORY = 14 * 2**30
-_SECONDS = 150.0
+_SECONDS = 45.0
 _EFFORT = Effort(least=2, most=7, seconds=2.0)
 Record = dict[str, Any]
 
