@@ -20,7 +20,7 @@ _FAMILIES: dict[str, tuple[str, ...]] = {
     "grids": ("window2d", "grid2d", "axial", "spatial3d", "dilated"),
     "graphs": ("graph",),
     "scores": ("additive_mlp", "bilinear", "cosine", "l1", "l2", "contextual_position"),
-    "normalizations": ("other_norm", "signed", "sigmoid", "relu", "sparsemax_entmax", "softmax_sink", "x:temperature"),
+    "normalizations": ("other_norm", "signed", "sigmoid", "relu", "sparsemax_entmax", "x:temperature"),
     "gates": ("output_gate", "score_gate", "x:per_head_gate"),
     "positions": ("bias_table", "bias_analytic", "rotary"),
     "statistics": ("weights_out", "stats_out", "max_agg"),
