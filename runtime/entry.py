@@ -17,7 +17,7 @@ from .compiled import keep_out_of_graphs
 from .dense import dense_call
 from .machines import machine_for
 from .requirements import check_requirements
-from .signature import arrange, check_tensors
+from .signature import arrange, check_tensors, static_values
 from .transforms import check_transforms
 
 if TYPE_CHECKING:
@@ -76,11 +76,10 @@ def _arrange(
 ) -> tuple[Card, tuple[Any, ...], dict[str, Any]]:
     """Arguments by the card; with bool or mode parameters given, by the card of their values."""
     card = attention.card()
+    values = static_values(card, kwargs) if card.statics else None
+    if values is not None:
+        card = attention.card(values)
     tensors, parameters = arrange(card, args, kwargs)
-    if card.statics:
-        card = attention.card(tuple((p.name, parameters[p.name]) for p in card.statics))
-        if [item.name for item in card.inputs] != [item.name for item in attention.card().inputs]:
-            tensors, parameters = arrange(card, args, kwargs)
     return card, tensors, parameters
 
 

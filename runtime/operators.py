@@ -28,7 +28,7 @@ from .calls import Situation, _fill_dtype
 from .dtypes import promoted
 from .mistakes import CallMistake, ForwardMode, SecondOrder
 from .requirements import check_requirements
-from .signature import Parameters, arrange, bind_sizes, check_tensors
+from .signature import Parameters, bind_sizes, check_tensors
 from .transforms import check_mapped, is_learned
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def attention_of(key: str) -> Attention:
 
 def traced(key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What a call returns whose tensors, and int parameters, may stand for others."""
-    from .entry import _autocast, _main_inputs
+    from .entry import _arrange, _autocast, _main_inputs
 
     attention = attention_of(key)
     card = attention.card()
@@ -88,10 +88,7 @@ def traced(key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     names = [p.name for p in card.parameters if p.type == "int"]
     symbols = {name: kwargs[name] for name in names if isinstance(kwargs.get(name), torch.SymInt)}
     kwargs = {name: 1 if name in symbols else _number(value) for name, value in kwargs.items()}
-    tensors, parameters = arrange(card, args, kwargs)
-    if card.statics:
-        card = attention.card(tuple((p.name, parameters[p.name]) for p in card.statics))
-        tensors, parameters = arrange(card, args, kwargs)
+    card, tensors, parameters = _arrange(attention, args, kwargs)
     check_tensors(card, tensors)
     device = tensors[0].device.type
     if torch.is_autocast_enabled(device):

@@ -26,6 +26,11 @@ def _off_zero(function: Callable[[Array], Array], x: Array) -> Array:
     return torch.where(zero, function(x.detach()), function(torch.where(zero, torch.ones_like(x), x)))
 
 
+def _exp(x: Array) -> Array:
+    """Where it is infinite its derivative counts as 0: a row without keys subtracts the largest score of none, -inf."""
+    return torch.exp(torch.where(x == torch.inf, x.detach(), x)) if x.requires_grad else torch.exp(x)
+
+
 def _all(*args: Array) -> Array:
     total = args[0]
     for arg in args[1:]:
@@ -78,7 +83,7 @@ def _unit(ev: Any, x: Array) -> Array:
 
 
 POINTWISE: dict[str, Callable[..., Array]] = {
-    "exp": torch.exp,
+    "exp": _exp,
     "expm1": torch.expm1,
     "log": lambda x: _off_zero(torch.log, x),
     "log1p": torch.log1p,

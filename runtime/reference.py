@@ -141,7 +141,9 @@ def _gather(tensor: Array, positions: list[Array], type: str) -> Array:
 
 
 def _guard(ev: Evaluator, node: Node) -> Array:
-    condition, value = ev.operands(node.args)
+    condition = ev.aligned(node.args[0], node.axes)
+    value = _product_within(ev, node.args[1], node.axes, condition) if node.type == FLOAT else None
+    value = ev.aligned(node.args[1], node.axes) if value is None else value
     return torch.where(condition, value, ev.scalar(0, node.type))
 
 
@@ -184,10 +186,22 @@ def _reduce(ev: Evaluator, node: Node) -> Array:
     axes = node.body.axes | node.domain.axes | frozenset(node.attribute)
     order = in_order(axes)
     shape = [ev.length(axis) for axis in order]
-    body = ev.aligned(node.body, axes).expand(shape)
     domain = ev.aligned(node.domain, axes).expand(shape)
+    body = _product_within(ev, node.body, axes, domain) if node.op == "sum" else None
+    body = ev.aligned(node.body, axes).expand(shape) if body is None else body
     dims = [order.index(axis) for axis in node.attribute]
     return _REDUCTIONS[node.op](ev, body, domain, dims, node.type)
+
+
+def _product_within(ev: Evaluator, node: Node, axes: frozenset[Axis], condition: Array) -> Array | None:
+    """A product whose factors are 1 where it does not count: one of them may be infinite there (a quotient by 0, the
+    exponential of a score less the largest of none), and derivatives by the others must be 0 and not NaN."""
+    if not node.is_product:
+        return None
+    total = ev.scalar(1, FLOAT)
+    for factor, exponent in zip(node.args, node.attribute):
+        total = total * torch.where(condition, power(ev.aligned(factor, axes), exponent), ev.scalar(1, FLOAT))
+    return total
 
 
 def _contract(ev: Evaluator, node: Node) -> Array | None:

@@ -72,6 +72,18 @@ def arrange(card: Card, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple
     return tuple(tensors), parameters
 
 
+def static_values(card: Card, given: Mapping[str, Any]) -> tuple[tuple[str, Any], ...] | None:
+    """Of the parameters that have kernels of their own, which tell what the inputs are; None where one is wrong."""
+    found = []
+    for parameter in card.statics:
+        default = parameter.default if parameter.default is not None else next(iter(parameter.modes), None)
+        value = given.get(parameter.name, default)
+        if value is None or _PROBLEMS[parameter.type](parameter, value)[0] is not None:
+            return None
+        found.append((parameter.name, _CONVERSIONS[parameter.type](value)))
+    return tuple(found)
+
+
 def _signature_text(card: Card) -> str:
     inputs = [item.name for item in card.inputs]
     parameters = [f"{p.name}={p.default!r}" if p.default is not None else f"{p.name}=…" for p in card.parameters]

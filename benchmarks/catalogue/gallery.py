@@ -28,8 +28,8 @@ _STYLE = """
 body { font: 15px/1.4 system-ui, sans-serif; margin: 2rem auto; max-width: 78rem; padding: 0 1rem }
 body { color: #222; background: #fff }
 h2 { margin: 2.5rem 0 .8rem; text-transform: capitalize }
-nav a { margin-right: .8rem; text-transform: capitalize }
-.rows { display: grid; grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); gap: .9rem }
+nav a { margin-right: .8rem }
+.rows { display: grid; grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); gap: .9rem; align-items: start }
 article { border: 1px solid #ddd; border-radius: 6px; padding: .7rem; overflow: hidden }
 article.open { background: #f6f6f6; color: #666 }
 article h3 { font-size: 1rem; margin: 0 0 .4rem; overflow-wrap: anywhere }

@@ -25,8 +25,8 @@ THREADS = 2
 LENGTH = 2048
 LARGE = {"B": 1, "H": 4, "G": 4, "M": LENGTH, "N": LENGTH, "D": 64, "E": 64}
 _MEMORY = 14 * 2**30
-_SECONDS = 45.0
-_EFFORT = Effort(least=2, most=7, seconds=2.0)
+_SECONDS = 30.0
+_EFFORT = Effort(least=1, most=5, seconds=0.6)
 Record = dict[str, Any]
 
 
