@@ -1,6 +1,7 @@
 """`attnc check`."""
 
 import os
+import re
 import resource
 import subprocess
 import sys
