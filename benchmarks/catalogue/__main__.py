@@ -7,7 +7,10 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from threading import Lock
 
 from tests.catalogue.rows import rows
 
@@ -24,19 +27,24 @@ def main() -> None:
     parser.add_argument("steps", nargs="*", default=[*STEPS, "write"], choices=[*STEPS, "write"])
     parser.add_argument("--only", default="", help="rows whose name holds this")
     parser.add_argument("--new", action="store_true", help="rows alone that have no record of the step")
+    parser.add_argument("--jobs", type=int, default=2, help="rows at once, each on one thread")
     options = parser.parse_args()
     known: dict[str, dict[str, Record]] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     known = {name: known.get(name, {}) for name in rows()}
+
+    def measure(step: str, name: str) -> None:
+        start = time.monotonic()
+        known[name][step] = in_interpreter(name) if step == "interpret" else isolated(STEPS[step], name)
+        print(f"{step:9} {name:50} {time.monotonic() - start:6.1f} s  {known[name][step]}", flush=True)
+        with lock:
+            RESULTS.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+
+    lock = Lock()
     for step in options.steps:
-        if step == "write":
-            continue
-        for name in rows():
-            if options.only in name and not (options.new and step in known[name]):
-                start = time.monotonic()
-                found = in_interpreter(name) if step == "interpret" else isolated(STEPS[step], name)
-                known[name][step] = found
-                print(f"{step:9} {name:50} {time.monotonic() - start:6.1f} s  {found}", flush=True)
-                RESULTS.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+        if step != "write":
+            names = [n for n in rows() if options.only in n and not (options.new and step in known[n])]
+            with ThreadPoolExecutor(1 if step == "interpret" else options.jobs) as workers:
+                list(workers.map(partial(measure, step), names))
     if "write" in options.steps:
         write_table(known)
         write_gallery(known)

@@ -26,7 +26,7 @@ lists, prints and verifies them.
   besides, by a test of its own.
 - **passes**: over tiles of pairs, forward and backward; what else the compiler chose.
 - **lines**: of clauses. **speed**: how many times faster than the dense computation in torch, forward and backward,
-  float32, about 2048 tokens, two threads.
+  float32, about 2048 tokens, one thread each.
 """
 
 
@@ -112,7 +112,8 @@ def _slow(known: Known) -> str:
     untimed = [row for row in catalogue() if row.status == DONE and not ratios(row, known)]
     lines = [f"- `{row.id}`: {min(ratios(row, known)):.2f}; {_why(row, known)}" for row in slow]
     lines += [f"- `{row.id}`: not timed: {_reason(row, known) or 'no record'}" for row in untimed]
-    return f"## Less than {_GOAL:.0f} times faster than eager code\n\n" + "\n".join(lines) + "\n"
+    intro = "What follows a time is told from the plan and the sizes: where to look first, not a measurement."
+    return f"## Less than {_GOAL:.0f} times faster than eager code\n\n{intro}\n\n" + "\n".join(lines) + "\n"
 
 
 def _why(row: CatalogueRow, known: Known) -> str:
@@ -122,7 +123,7 @@ def _why(row: CatalogueRow, known: Known) -> str:
     number = sum(found.get("verify", {}).get("passes", []))
     words = found.get("verify", {}).get("words", [])
     if number == 0:
-        why = "no pairs: plain loops over features and tokens beside torch's matrix products"
+        why = "no pass over tiles of pairs: plain loops, point by point, beside torch's matrix products"
     elif "steps" in words or "roots" in words or "searches" in words:
         why = f"passes are repeated ({', '.join(words)})"
     elif number > 4:
@@ -130,5 +131,5 @@ def _why(row: CatalogueRow, known: Known) -> str:
     elif own < 5:
         why = "little to compute at these sizes"
     else:
-        why = "few of the products that eager code takes from a library are saved"
+        why = "products of the spec that are loops of their own, or a dense computation that needs few pairs"
     return f"{own:g} ms beside {eager:g} ms: {why}"
