@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from attnc.analysis.intervals import is_in_range
 from attnc.ir import Axis, Node
 from attnc.ir.node import FLOAT, walk
 
@@ -133,7 +134,12 @@ class PackWriter:
     # --- plain reads -------------------------------------------------------------------------------------------
 
     def _is_plain(self) -> bool:
-        return is_plain(self.packed, self.loop)
+        """Copying asks for no index: all must be proved to be inside."""
+        node, graph = self.packed.node, self.em.graph
+        return is_plain(self.packed, self.loop) and all(
+            position.kind == "index" or is_in_range(graph, position, size)
+            for position, size in zip(node.args, node.attribute.sizes)
+        )
 
     def _plain(self) -> None:
         em, node, width = self.em, self.packed.node, self.packed.width
