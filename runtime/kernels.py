@@ -79,7 +79,7 @@ def generator_digest() -> str:
     parts: list[str | bytes] = []
     for folder, _, files in sorted(os.walk(attnc.__path__[0], followlinks=True)):
         if os.path.basename(folder) == "catalogue":
-            continue
+            continue  # specs, which make nothing
         for name in sorted(files):
             if name.endswith((".py", ".attn", ".lark", ".h", ".cpp")):
                 parts += [name, Path(folder, name).read_bytes()]

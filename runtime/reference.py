@@ -187,7 +187,8 @@ def _reduce(ev: Evaluator, node: Node) -> Array:
     order = in_order(axes)
     shape = [ev.length(axis) for axis in order]
     domain = ev.aligned(node.domain, axes).expand(shape)
-    body = _product_within(ev, node.body, axes, domain) if node.op == "sum" else None
+    is_cut = node.op == "sum" and node.type == FLOAT and not node.domain.is_const(True)
+    body = _product_within(ev, node.body, axes, domain) if is_cut else None
     body = ev.aligned(node.body, axes).expand(shape) if body is None else body
     dims = [order.index(axis) for axis in node.attribute]
     return _REDUCTIONS[node.op](ev, body, domain, dims, node.type)

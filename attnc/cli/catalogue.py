@@ -34,18 +34,28 @@ def show_catalogue(
 
     A spec printed by itself is a file: attnc catalogue ID > mine.attn
     """
+    wanted = {"family": family, "status": status, "level": level}
     if id is not None:
+        if needs or any(wanted.values()):
+            raise AttnError([Diagnostic("bad-option", f"'{id}' is one row: it is not filtered")])
         chosen = [_named(id)]
-        if not verify:
-            _print(chosen[0])
     else:
         _check_tags(needs)
-        wanted = {"family": family, "status": status, "level": level}
         chosen = [row for row in catalogue() if _fits(row, needs, wanted)]
-        if not verify:
-            _list(chosen)
     if verify:
-        verify_files([row.path for row in chosen if row.status == DONE], examples)
+        _verify(chosen, examples)
+    elif id is not None:
+        _print(chosen[0])
+    else:
+        _list(chosen)
+
+
+def _verify(rows: list[CatalogueRow], examples: int) -> None:
+    specs = [row.path for row in rows if row.status == DONE]
+    if not specs:
+        title = f"'{rows[0].id}' is not a spec yet" if len(rows) == 1 else "none of the rows that fit is a spec"
+        raise AttnError([Diagnostic("no-specs", title, (), rows[0].missing if len(rows) == 1 else None)])
+    verify_files(specs, examples)
 
 
 def _named(id: str) -> CatalogueRow:

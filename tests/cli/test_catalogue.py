@@ -48,6 +48,9 @@ def test_verify(attnc):
     [
         (["axial_atention"], "did you mean 'axial_attention'?"),
         (["--needs", "axal"], "did you mean 'axial'?"),
+        (["axial_attention", "--family", "grids"], "'axial_attention' is one row: it is not filtered"),
+        (["titans", "--verify"], "'titans' is not a spec yet"),
+        (["--level", "out", "--verify"], "none of the rows that fit is a spec"),
     ],
 )
 def test_mistakes(attnc, words, told):
