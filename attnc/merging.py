@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from .analysis.parts import Piece, find_pieces, rescaled
 from .diagnostics import NOWHERE, Diagnostic, Mistake
 from .ir import Axis, Graph, Node, Tensor
-from .ir.node import FLOAT, INT, reachable
+from .ir.node import FLOAT, INT, outermost, reachable
 from .ir.rewrite import Rewriter
 from .ir.roles import Roles
 from .ir.text import expression
@@ -86,21 +86,13 @@ def _state_of(meaning: Meaning, forward: Roots, roles: Roles) -> _State:
 
 def _outermost(roots: Sequence[Node], pieces: Mapping[Node, Piece], name: str, roles: Roles) -> set[Node]:
     """The statistics that nodes read; all must be such as merge."""
-    found: set[Node] = set()
-    seen: set[Node] = set()
-    stack = list(roots)
-    while stack:
-        node = stack.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        if node in pieces:
-            found.add(node)
-        elif node.kind in ("root", "recur") or roles.sums_more(node):
+
+    def is_piece(node: Node) -> bool:
+        if node not in pieces and (node.kind in ("root", "recur") or roles.sums_more(node)):
             raise NotMergeable(name, f"'{expression(node, longest=60)}' needs all of them at once").error()
-        else:
-            stack.extend(node.args)
-    return found
+        return node in pieces
+
+    return set(outermost(roots, is_piece))
 
 
 def partial_meaning(meaning: Meaning, forward: Roots, roles: Roles) -> Meaning:

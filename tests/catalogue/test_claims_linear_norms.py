@@ -6,25 +6,10 @@ import torch
 
 import attnc
 
-from .rows import rows
+from .claims import differ, drawn, near
 
 CAUSAL = attnc.loads("attention causal axis i, j: N mask j <= i")
 FULL = attnc.loads("attention full axis i, j: N")
-
-
-def drawn(name, **sizes):
-    """A row's spec, its inputs by name and its parameters."""
-    row = rows()[name]
-    spec = row.load()
-    return spec, row.draw(spec, learns=False, **sizes), dict(row.parameters)
-
-
-def near(found, wanted, by=1e-10):
-    torch.testing.assert_close(found, wanted, rtol=by, atol=by)
-
-
-def differ(found, wanted):
-    assert (found - wanted).abs().max() > 1e-3
 
 
 def identity(like):

@@ -7,7 +7,8 @@ import torch
 
 import attnc
 
-from .rows import FOLDER, rows
+from .claims import differ, drawn, near
+from .rows import FOLDER
 
 CAUSAL = attnc.loads("attention causal axis i, j: N mask j <= i")
 
@@ -15,21 +16,6 @@ CAUSAL = attnc.loads("attention causal axis i, j: N mask j <= i")
 def load(id, attention=None):
     found = attnc.load(FOLDER / f"{id}.attn")
     return found if attention is None else found[attention]
-
-
-def drawn(name, **sizes):
-    """A row's spec, its inputs by name and its parameters."""
-    row = rows()[name]
-    spec = row.load()
-    return spec, row.draw(spec, learns=False, **sizes), dict(row.parameters)
-
-
-def near(found, wanted, by=1e-10):
-    torch.testing.assert_close(found, wanted, rtol=by, atol=by)
-
-
-def differ(found, wanted):
-    assert (found - wanted).abs().max() > 1e-3
 
 
 # --- limits -----------------------------------------------------------------------------------------------------------

@@ -20,14 +20,6 @@ _PARTS = 7
 _DAY = int(os.environ.get("ATTNC_CATALOGUE_DAY", date.today().toordinal())) % _PARTS
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def as_tuple(found):
     return found if isinstance(found, tuple) else (found,)
 
