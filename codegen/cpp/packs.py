@@ -137,8 +137,7 @@ class PackWriter:
         """Copying asks for no index: all must be proved to be inside."""
         node, graph = self.packed.node, self.em.graph
         return is_plain(self.packed, self.loop) and all(
-            position.kind == "index" or is_in_range(graph, position, size)
-            for position, size in zip(node.args, node.attribute.sizes)
+            is_in_range(graph, position, size) for position, size in zip(node.args, node.attribute.sizes)
         )
 
     def _plain(self) -> None:

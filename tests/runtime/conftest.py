@@ -1,5 +1,6 @@
 """A cache of a test's own, with a compiler that is quick (it knows what it has compiled before) and keeps a log."""
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -7,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from attnc.runtime import cache, kernels, pool, toolchain
+from attnc.runtime import cache, kernels, operators, pool, toolchain
+from attnc.spec import KNOWN
 
 from .probes import probe
 
@@ -38,6 +40,18 @@ def forget_what_is_known():
     toolchain.compiler.cache_clear()
     cache.folder.cache_clear()
     cache._has_left = False
+
+
+@contextlib.contextmanager
+def attentions_of_its_own():
+    """Those that are made meanwhile serve no recorded program of later tests: kernels of the quick compiler round
+    differently."""
+    before, held = dict(KNOWN), dict(operators._held)
+    yield
+    KNOWN.clear()
+    KNOWN.update(before)
+    operators._held.clear()
+    operators._held.update(held)
 
 
 class Workplace:
@@ -83,6 +97,7 @@ def workplace(tmp_path, monkeypatch, made, imported):
     for name in ("ATTNC_CACHE_DIR", "ATTNC_CXX"):
         monkeypatch.setenv(name, place.environment[name])
     forget_what_is_known()
-    yield place
+    with attentions_of_its_own():
+        yield place
     monkeypatch.undo()
     forget_what_is_known()
