@@ -76,12 +76,12 @@ class Derivation:
         return next((one for one in found if one is not None), None) or self._unsupported_sum()
 
     def _unsupported_sum(self) -> NotLowered | None:
-        from .analysis.support import first_length_contraction
+        from .analysis.support import first_mixing_of_heads
 
         if self.is_derivative:
             return None
 
-        found = (first_length_contraction(root, self.roles) for root in self.meaning.roots)
+        found = (first_mixing_of_heads(root, self.roles) for root in self.meaning.roots)
         return next((one for one in found if one is not None), None)
 
     @cached_property

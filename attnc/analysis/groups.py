@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from ..ir import Axis, Graph, Node
 from ..ir.logic import conjuncts
+from ..ir.node import walk
 from ..ir.rewrite import Rewriter, rebuild
 from ..ir.roles import OUTER, Roles
 
@@ -55,6 +58,21 @@ def at_group(graph: Graph, node: Node, head: Axis, group: Axis, position: Node) 
     if head not in node.axes:
         return graph.at(node, (group,), (position,))
     return rebuild(graph, node, tuple(at_group(graph, arg, head, group, position) for arg in node.args))
+
+
+def known_groups(graph: Graph, node: Node, heads: Mapping[Axis, tuple[Axis, Node]], keep: Iterable[Node] = ()) -> Node:
+    """A value where heads (head -> group, heads in a group) are gone through within their group: `head // heads in a
+    group` is the group."""
+
+    def visit(part: Node) -> Node:
+        if part.kind == "map" and part.op == "floordiv" and part.args[0].kind == "index":
+            head = heads.get(part.args[0].attribute)
+            if head is not None and part.args[1] is head[1]:
+                return graph.index(head[0])
+        return part
+
+    own = {one for one in walk(node) if frozenset(one.bound) & heads.keys()}
+    return Rewriter(graph, visit=visit, replaced={one: one for one in own.union(keep)})(node)
 
 
 def lift_groups(graph: Graph, root: Node) -> Node:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..diagnostics import Diagnostic, Label, Mistake, Span
 from ..ir import Node
 from ..ir.node import walk
-from ..ir.roles import LENGTH, OUTER, WIDTH, Roles
+from ..ir.roles import LENGTH, OUTER, Roles
 from ..ir.text import expression
 from .ranges import range_of
 
@@ -69,15 +69,12 @@ def first_unsupported(root: Node) -> NotLowered | None:
     return None
 
 
-def first_length_contraction(root: Node, roles: Roles) -> NotLowered | None:
-    """A sum over a length that keeps two feature axes, or mixes heads of pairwise values: no pass does that yet."""
+def first_mixing_of_heads(root: Node, roles: Roles) -> NotLowered | None:
+    """A sum over heads of pairwise values: no pass does that yet."""
     for node in walk(root):
         if node.kind != "reduce":
             continue
-        lengths = roles.axes(node.attribute, LENGTH)
-        if lengths and len(roles.axes(node.axes, WIDTH)) > 1:
-            return NotLowered(node.span, "a contraction over a length that keeps two feature axes")
         pairwise = len(roles.axes(node.axes, LENGTH)) > 1
-        if pairwise and not lengths and roles.axes(node.attribute, OUTER):
+        if pairwise and not roles.axes(node.attribute, LENGTH) and roles.axes(node.attribute, OUTER):
             return NotLowered(node.span, "mixing heads of pairwise values")
     return None

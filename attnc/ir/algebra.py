@@ -1,7 +1,8 @@
 """Normal form of arithmetic: a sum is constant + Σ coefficient·term, a product is Π base**exponent.
 
-Numeric factors live in sums only, a product holds at most one exponential (exp(a)·exp(b) = exp(a + b), never split
-again), guards move outwards through products. `exp2`, `sqrt`, division and the like are spelled with these.
+Numeric factors live in sums only, exponentials of a product are one (exp(a)·exp(b) = exp(a + b), never split again)
+unless each has an axis that the other lacks, guards move outwards through products. `exp2`, `sqrt`, division and the
+like are spelled with these.
 """
 
 from __future__ import annotations
@@ -117,8 +118,7 @@ class Algebra:
     def _product_of(  # type: ignore[misc]
         self: Graph, factor: Any, powers: dict[Node, Any], conditions: list[Node], grown: list[Any], type: str
     ) -> Node:
-        if grown:
-            power = self.exp(self.combine(grown))
+        for power in map(self.exp, self._joined(grown)):
             if power.kind == "const":
                 factor *= power.attribute
             else:
@@ -138,6 +138,21 @@ class Algebra:
         return self.guard(self.all(*conditions), inner)
 
     # --- exponentials ------------------------------------------------------------------------------------------
+
+    def _joined(self: Graph, grown: list[tuple[Any, Node]]) -> list[Node]:  # type: ignore[misc]
+        """What exponentials of a product add up to, together where one's axes hold the other's: with that one of
+        several whose terms it shares."""
+        found: list[Node] = []
+        for exponent, value in sorted(grown, key=lambda item: -len(item[1].axes)):
+            wider = [n for n, other in enumerate(found) if value.axes <= other.axes]
+            part = self.scale(exponent, value)
+            if wider:
+                shared = frozenset(term for term, _ in _terms(value))
+                best = max(wider, key=lambda n: len(shared & {term for term, _ in _terms(found[n])}))
+                found[best] = self.add(found[best], part)
+            else:
+                found.append(part)
+        return found
 
     def exp(self: Graph, value: Node) -> Node:  # type: ignore[misc]
         value = self.to_float(value)

@@ -15,6 +15,7 @@ class Axis:
 
     `is_vector` marks the anonymous trailing axes of `q[i]`, one for each size and place from the right.
     `parts` are those of a joined axis, which no result of lowering has: see ir/joined.py.
+    `streams` marks an axis of features that a plan goes through in tiles, as through a length.
     `construct` names what makes an axis special ("a product axis"); such axes are checked but not lowered yet.
     """
 
@@ -24,6 +25,7 @@ class Axis:
     is_vector: bool = False
     construct: str | None = None
     parts: tuple[Part, ...] = ()
+    streams: bool = False
 
     def __repr__(self) -> str:
         return f"{self.name}'{self.number}"

@@ -27,6 +27,7 @@ class Graph(Algebra, Logic, Summation):
         self._interned: dict[tuple[Any, ...], Node] = {}
         self._axes = 0
         self._vector_axes: dict[tuple[Node, int], Axis] = {}
+        self._streamed: dict[Axis, Axis] = {}
         self.span: Span = NOWHERE
 
     # --- interning ---------------------------------------------------------------------------------------------
@@ -53,6 +54,13 @@ class Graph(Algebra, Logic, Summation):
     def axis(self, name: str, size: Node, is_vector: bool = False, construct: str | None = None) -> Axis:
         self._axes += 1
         return Axis(self._axes, name, size, is_vector, construct)
+
+    def streamed(self, axis: Axis) -> Axis:
+        """A copy of an axis of features, always the same one, that plans go through as through a length."""
+        if axis not in self._streamed:
+            self._axes += 1
+            self._streamed[axis] = Axis(self._axes, axis.name, axis.size, axis.is_vector, streams=True)
+        return self._streamed[axis]
 
     def _twin(self, axis: Axis) -> Axis:
         if axis.parts:

@@ -52,7 +52,7 @@ class Roles:
         return LENGTH if LENGTH in roles else OUTER if size in self.steps else WIDTH
 
     def of(self, axis: Axis) -> str:
-        return self.of_size(axis.size)
+        return LENGTH if axis.streams else self.of_size(axis.size)
 
     def axes(self, axes: Iterable[Axis], role: str) -> tuple[Axis, ...]:
         """Those of one role, in order."""

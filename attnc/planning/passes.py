@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..analysis.groups import at_group, group_of
+from ..analysis.groups import at_group, group_of, known_groups
 from ..analysis.streaming import Move
 from ..analysis.tile_reads import Summarise
 from ..analysis.tiles import TileClasses, classify
@@ -97,19 +97,7 @@ class PassBuilder:
 
     def settle_groups(self, node: Node, keep: frozenset[Node] = frozenset()) -> Node:
         """Within a pass over heads of one group, `head // heads in a group` is the group."""
-        if not self.heads:
-            return node
-        graph = self.graph
-
-        def visit(part: Node) -> Node:
-            if part.kind == "map" and part.op == "floordiv" and part.args[0].kind == "index":
-                head = self.heads.get(part.args[0].attribute)
-                if head is not None and part.args[1] is head[1]:
-                    return graph.index(head[0])
-            return part
-
-        own = {one for one in walk(node) if frozenset(one.bound) & self.heads.keys()}
-        return Rewriter(graph, visit=visit, replaced={one: one for one in keep | own})(node)
+        return known_groups(self.graph, node, self.heads, keep) if self.heads else node
 
     # --- building ----------------------------------------------------------------------------------------------
 
@@ -197,7 +185,8 @@ class PassBuilder:
         return ROW if row and not loop and self._keeps_grid(node) else LOOP if loop else FREE
 
     def _keeps_grid(self, node: Node) -> bool:
-        return all(axis in node.axes for axis in self.grid)
+        told = {group for head, (group, _) in self.heads.items() if head in node.attribute}
+        return all(axis in node.axes or axis in told for axis in self.grid)
 
     def storage_axes(self, accumulator: Accumulator) -> tuple[Axis, ...]:
         """Kept axes and those of the grid, so that each worker has a place of its own; a group whose head is kept is

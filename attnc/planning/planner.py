@@ -20,6 +20,7 @@ from ..ir.roles import LENGTH, OUTER, Roles
 from .carried import carry_scans, scans_below
 from .contexts import push_conditions
 from .levels import Group, Schedule, schedule
+from .matrices import associate, stream_widths
 from .passes import PassBuilder
 from .plan import (
     FREE,
@@ -59,8 +60,21 @@ def make_plan(
     compute type, which statistics may be accumulated in."""
     nodes = push_conditions(graph, [separate_widths(graph, t.node, roles) for t in targets], roles)
     nodes = carry_scans(graph, nodes, roles)
-    targets = [replace(target, node=node) for target, node in zip(targets, nodes)]
+    nodes = [separate_widths(graph, node, roles) for node in associate(graph, nodes, roles)]
+    nodes = stream_widths(graph, nodes, roles)
+    targets = [_streamed(graph, replace(target, node=node)) for target, node in zip(targets, nodes)]
     return _Planner(graph, targets, roles, both, direct).run()
+
+
+def _streamed(graph: Graph, target: Target) -> Target:
+    """A target that is a matrix read at its features, along the axis that the matrix has by itself."""
+    node = target.node
+    if node.kind != "at" or not all(
+        axis.streams and at.kind == "index" for axis, at in zip(node.attribute, node.args[1:])
+    ):
+        return target
+    own = {at.attribute: axis for axis, at in zip(node.attribute, node.args[1:])}
+    return replace(target, axes=tuple(own.get(axis, axis) for axis in target.axes), node=node.args[0])
 
 
 class _Planner:
@@ -236,7 +250,9 @@ class _Planner:
             return node
         if all(self.roles.of(axis) == OUTER and axis.size not in self.roles.steps for axis in node.attribute):
             return node
-        return substitute(self.graph, node.args[0], dict(zip(node.attribute, node.args[1:])))
+        moved = substitute(self.graph, node.args[0], dict(zip(node.attribute, node.args[1:])))
+        self.totals |= set(statistics_of([moved], self.roles))
+        return moved
 
     def _finish(
         self, made: Pass, builder: PassBuilder, renamed: dict[Node, Node], group: Group, stored: Sequence[Target]

@@ -72,7 +72,7 @@ def _kept_widths(condition: Node, node: Node, roles: Roles) -> bool:
 
 
 def _is_of_widths(condition: Node, roles: Roles) -> bool:
-    return bool(condition.axes) and all(roles.of(axis) == WIDTH for axis in condition.axes)
+    return any(roles.of(axis) == WIDTH for axis in condition.axes)
 
 
 def statistics_of(roots: Iterable[Node], roles: Roles) -> list[Node]:

@@ -40,9 +40,9 @@ def _products(
     def wanted(part: Node) -> bool:
         return _separates(part, wide, row, loop)
 
-    summands = [(c * inner, t) for c, part in _summands(graph, body) for inner, t in expand(graph, part, wanted)]
+    summands = [(c * inner, t) for c, part in summands_of(graph, body) for inner, t in expand(graph, part, wanted)]
     for coefficient, product in summands:
-        split = _split(graph, product, side, row, loop, wide)
+        split = split_product(graph, product, side, row, loop, wide)
         if split is None:
             rest.append((coefficient, product))
         else:
@@ -59,10 +59,10 @@ def _products(
     return tuple(terms)
 
 
-def _summands(graph: Graph, body: Node) -> list[tuple[float, Node]]:
+def summands_of(graph: Graph, body: Node) -> list[tuple[float, Node]]:
     """What a body adds up: each may have features of its own."""
     if body.kind == "guard":
-        return [(c, graph.guard(body.args[0], part)) for c, part in _summands(graph, body.args[1])]
+        return [(c, graph.guard(body.args[0], part)) for c, part in summands_of(graph, body.args[1])]
     if not body.is_sum:
         return [(1.0, body)]
     coefficients, constant = body.attribute
@@ -75,10 +75,10 @@ def _separates(part: Node, wide: frozenset[Axis], row: Axis | None, loop: Axis) 
     return bool(part.axes & wide) and len(part.axes & tile) < 2
 
 
-def _split(
+def split_product(
     graph: Graph, product: Node, side: Axis | None, row: Axis | None, loop: Axis, wide: frozenset[Axis]
 ) -> tuple[Node, Node] | None:
-    """A product as tile · operand, the operand holding the features and only `side` of the tile's axes."""
+    """A product as tile · operand, the operand holding the features and only `side` of the tile's axes; else None."""
     conditions: list[Node] = []
     while product.kind == "guard":
         conditions.append(product.args[0])

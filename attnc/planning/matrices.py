@@ -1,0 +1,209 @@
+"""Matrices of features.
+
+Sums over positions that need no pair of them are taken first: Σ_j (Σ_d a[i, d] b[j, d]) v[j, e] is Σ_d a[i, d] m[d, e]
+with m[d, e] = Σ_j b[j, d] v[j, e], in time that grows with the length alone. In sums that keep two axes of features,
+and in products with such matrices, one of these axes is gone through in tiles as if it were a length: they are matrix
+products then, like those of weights and values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..analysis.groups import group_of, known_groups, lift_groups
+from ..analysis.splits import expand
+from ..ir import Axis, Graph, Node
+from ..ir.logic import conjuncts
+from ..ir.node import open_nodes, reachable
+from ..ir.rewrite import Rewriter, substitute
+from ..ir.roles import LENGTH, WIDTH, Roles
+from .carried import scans_below
+from .statistics import direct_statistics, scattered
+from .terms import split_product, summands_of
+
+
+def associate(graph: Graph, roots: Sequence[Node], roles: Roles) -> list[Node]:
+    """The roots with sums over positions taken before those over features, wherever no value of a pair hinders it."""
+    return Rewriter(graph, visit=lambda node: _associated(graph, node, roles)).all(roots)
+
+
+def _associated(graph: Graph, node: Node, roles: Roles) -> Node:
+    if node.kind != "reduce" or node.op != "sum" or any(roles.of(axis) == WIDTH for axis in node.attribute):
+        return node
+    lengths = roles.axes(node.attribute, LENGTH)
+    if not lengths or any(axis.size.is_const() for axis in lengths):
+        return node
+    if scattered(node, roles) or node in open_nodes(reachable([node])):
+        return node
+    rows = roles.axes(node.axes, LENGTH)
+    if rows:
+        return _summed_first(graph, node, frozenset(rows), roles)
+    if len(lengths) < 2:
+        return node
+    nested = (_nested(graph, node, axis, roles) for axis in lengths)
+    return next((one for one in nested if one is not None), node)
+
+
+def _nested(graph: Graph, node: Node, outer: Axis, roles: Roles) -> Node | None:
+    """A sum over several lengths as one over `outer` of sums over the others, if these then know no pair, or keep one
+    axis of features where the whole keeps two."""
+    others = frozenset(roles.axes(node.attribute, LENGTH)) - {outer}
+    parts = []
+    for coefficient, term in summands_of(graph, node.body):
+        conditions, factors = _factors(term)
+        first = [(b, e) for b, e in factors if not b.axes & others]
+        known = frozenset().union(*(b.axes for b, _ in first), {outer})
+        inside = tuple(axis for axis in node.attribute if axis not in known)
+        conditions += conjuncts(node.domain)
+        beneath = [c for c in conditions if c.axes & frozenset(inside)]
+        rest = graph.product([(b, e) for b, e in factors if b.axes & others])
+        inner = graph.reduce("sum", inside, rest, graph.all(*beneath))
+        taken = _associated(graph, inner, roles)
+        features = (len(roles.axes(value.axes, WIDTH)) for value in (node, inner))
+        if taken is inner and not (roles.axes(inner.axes, LENGTH) == (outer,) and tuple(features) == (2, 1)):
+            return None
+        above = graph.all(*(c for c in conditions if c not in beneath))
+        over = tuple(axis for axis in node.attribute if axis in known)
+        whole = _sum_within(graph, over, graph.mul(graph.product(first), taken), above)
+        parts.append((coefficient, whole))
+    return graph.combine(parts)
+
+
+def _summed_first(graph: Graph, node: Node, rows: frozenset[Axis], roles: Roles) -> Node:
+    """Every summand as Σ_w (what rows have) · Σ_j (what positions have), or the node as it is."""
+    bound = frozenset(node.attribute)
+    if node.domain.axes & rows:
+        return node
+    groups = (group_of(condition, roles) for condition in conjuncts(node.domain))
+    heads = {item[0]: (item[1], item[2]) for item in groups if item is not None and item[0] in bound}
+
+    def is_dot(part: Node) -> bool:
+        return part.kind == "reduce" and bool(part.axes & rows) and bool(part.axes & bound)
+
+    def wanted(part: Node) -> bool:
+        return is_dot(part) or (part.is_product and any(is_dot(factor) for factor in part.args))
+
+    body = known_groups(graph, node.body, heads) if heads else node.body
+    terms = [(c * inner, t) for c, part in summands_of(graph, body) for inner, t in expand(graph, part, wanted)]
+    found = [_one_summed_first(graph, node, term, rows, roles) for _, term in terms]
+    if any(one is None for one in found):
+        return node
+    return graph.combine([(c, one) for (c, _), one in zip(terms, found) if one is not None])
+
+
+def _one_summed_first(graph: Graph, node: Node, term: Node, rows: frozenset[Axis], roles: Roles) -> Node | None:
+    """For a summand whose one value of a pair is a sum over features."""
+    bound = frozenset(node.attribute)
+    outer = _sides(graph, term, rows, bound)
+    if outer is None or len(outer[2]) != 1:
+        return None
+    (dot,) = outer[2]
+    if dot.kind != "reduce" or dot.op != "sum" or len(dot.attribute) != 1 or dot.domain.axes & bound:
+        return None
+    (width,) = dot.attribute
+    inner = _sides(graph, dot.body, rows, bound) if roles.of(width) == WIDTH else None
+    if inner is None or inner[2]:
+        return None
+    a, b = graph.mul(outer[0], inner[0]), graph.mul(outer[1], inner[1])
+    widths = [axis for axis in roles.axes(b.axes, WIDTH) if axis is not width]
+    if len(widths) > 1 or scans_below(b, roles):
+        return None
+    summed = lift_groups(graph, graph.reduce("sum", node.attribute, b, node.domain))
+    return _sum_within(graph, (width,), graph.mul(a, summed), dot.domain)
+
+
+def _sum_within(graph: Graph, bound: tuple[Axis, ...], body: Node, domain: Node) -> Node:
+    """A sum whose conditions stand outside of it where they say nothing of what is summed."""
+    conditions, factors = _factors(body)
+    conditions += conjuncts(domain)
+    inside = [c for c in conditions if c.axes & frozenset(bound)]
+    outside = [c for c in conditions if c not in inside]
+    summed = graph.reduce("sum", bound, graph.product(factors), graph.all(*inside))
+    return graph.guard(graph.all(*outside), summed)
+
+
+def _factors(product: Node) -> tuple[list[Node], list[tuple[Node, float]]]:
+    """Conditions outside which a product is 0, and its factors with their exponents."""
+    conditions = []
+    while product.kind == "guard":
+        conditions.append(product.args[0])
+        product = product.args[1]
+    return conditions, list(zip(product.args, product.attribute)) if product.is_product else [(product, 1)]
+
+
+def _sides(
+    graph: Graph, product: Node, rows: frozenset[Axis], bound: frozenset[Axis]
+) -> tuple[Node, Node, list[Node]] | None:
+    """The factors that are not summed up, those that are and know no row, and those of pairs, the latter apart."""
+    conditions, factors = _factors(product)
+    of_pairs = [(b, e) for b, e in factors if b.axes & rows and b.axes & bound]
+    if any(e != 1 for _, e in of_pairs) or any(c.axes & rows and c.axes & bound for c in conditions):
+        return None
+    first = graph.to_float(graph.product([(b, e) for b, e in factors if not b.axes & bound]))
+    second = graph.to_float(graph.product([(b, e) for b, e in factors if b.axes & bound and not b.axes & rows]))
+    first = graph.guard(graph.all(*(c for c in conditions if not c.axes & bound)), first)
+    return first, graph.guard(graph.all(*(c for c in conditions if c.axes & bound)), second), [b for b, _ in of_pairs]
+
+
+def stream_widths(graph: Graph, roots: Sequence[Node], roles: Roles) -> list[Node]:
+    """The roots with one axis of features streamed in every sum over positions that keeps several, and in every product
+    of a row's features with a matrix."""
+
+    def visit(node: Node) -> Node:
+        if node.kind != "reduce" or node.op != "sum" or node.type != "float":
+            return node
+        if roles.axes(node.axes, LENGTH):
+            axis = _summed_with_matrix(graph, node, roles)
+        else:
+            axis = _row_of_matrix(graph, node, roles)
+        if axis is None or node in open_nodes(reachable([node])) or scans_below(node, roles):
+            return node
+        return _along(graph, node, axis, roles)
+
+    return Rewriter(graph, visit=visit).all(roots)
+
+
+def _row_of_matrix(graph: Graph, node: Node, roles: Roles) -> Axis | None:
+    """Which kept axis of features becomes the rows of Σ_j a[j, d] · b[j, e]."""
+    widths = roles.axes(node.axes, WIDTH)
+    lengths = roles.axes(node.attribute, LENGTH)
+    if len(widths) < 2 or not lengths or node.domain.axes & frozenset(widths) or scattered(node, roles):
+        return None
+    loop = lengths[-1]
+    for row in widths:
+        rest = frozenset(widths) - {row}
+        if len(rest) == 1 and _is_product(graph, node.body, loop, row, loop, rest):
+            return row
+    return widths[0]
+
+
+def _summed_with_matrix(graph: Graph, node: Node, roles: Roles) -> Axis | None:
+    """The summed axis of Σ_d a[i, d] · m[d, e]."""
+    widths = frozenset(roles.axes(node.axes, WIDTH))
+    lengths = roles.axes(node.axes, LENGTH)
+    if len(node.attribute) != 1 or len(widths) != 1 or len(lengths) != 1 or node.domain.axes & widths:
+        return None
+    (summed,) = node.attribute
+    if roles.of(summed) != WIDTH:
+        return None
+    return summed if _is_product(graph, node.body, summed, lengths[0], summed, widths) else None
+
+
+def _is_product(graph: Graph, body: Node, side: Axis, row: Axis, loop: Axis, widths: frozenset[Axis]) -> bool:
+    """Whether each summand is a tile of (row, loop) times an operand with the widths and the loop."""
+    for _, part in summands_of(graph, body):
+        found = split_product(graph, part, side, row, loop, widths)
+        if found is None or not {row, loop} <= found[0].axes or not {side, *widths} <= found[1].axes:
+            return False
+    return True
+
+
+def _along(graph: Graph, node: Node, axis: Axis, roles: Roles) -> Node:
+    """The sum with this axis streamed, read at the axis itself where it is kept. What other sums give is read."""
+    streamed = graph.streamed(axis)
+    index = graph.index(streamed)
+    below = {s: graph.at(s, (axis,), (index,)) for s in direct_statistics(node.args, roles) if axis in s.axes}
+    body, domain = (substitute(graph, arg, {axis: index}) for arg in Rewriter(graph, replaced=below).all(node.args))
+    bound = tuple(streamed if a is axis else a for a in node.attribute)
+    made = graph.reduce("sum", bound, body, domain)
+    return made if axis in node.attribute else graph.at(made, (streamed,), (graph.index(axis),))
