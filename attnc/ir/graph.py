@@ -65,7 +65,12 @@ class Graph(Algebra, Logic, Summation):
     def _twin(self, axis: Axis) -> Axis:
         if axis.parts:
             return self.joined_axis(axis.name, tuple(part.of for part in axis.parts))
-        return self.axis(axis.name, axis.size)
+        return self.fresh(axis)
+
+    def fresh(self, axis: Axis) -> Axis:
+        """Another axis of the same size and kind."""
+        self._axes += 1
+        return Axis(self._axes, axis.name, axis.size, axis.is_vector, streams=axis.streams)
 
     def joined_axis(self, name: str, parts: tuple[Axis, ...]) -> Axis:
         """The disjoint union of axes, in this order."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from .axis import Axis
 from .graph import Graph
@@ -113,16 +113,18 @@ class Rewriter:
         return sorted(seen)
 
 
-def substitute(graph: Graph, root: Node, positions: Mapping[Axis, Node]) -> Node:
-    """`root` with each of these axes read at a position; binders that would capture one are renamed."""
+def substitute(graph: Graph, root: Node, positions: Mapping[Axis, Node], kept: Collection[Node] = ()) -> Node:
+    """`root` with each of these axes read at a position; binders that would capture one are renamed. Values that are
+    `kept` are not rewritten but read there."""
     positions = {axis: p for axis, p in positions.items() if axis in root.axes and p is not graph.index(axis)}
-    return _Substitution(graph, positions).visit(root) if positions else root
+    return _Substitution(graph, positions, kept).visit(root) if positions else root
 
 
 class _Substitution:
-    def __init__(self, graph: Graph, positions: Mapping[Axis, Node]) -> None:
+    def __init__(self, graph: Graph, positions: Mapping[Axis, Node], kept: Collection[Node] = ()) -> None:
         self.graph = graph
         self.positions = positions
+        self.kept = kept
         self.incoming: frozenset[Axis] = frozenset().union(*(p.axes for p in positions.values()))
         self.done: dict[Node, Node] = {}
 
@@ -141,7 +143,7 @@ class _Substitution:
         if node.kind == "join" and node.attribute in self.positions:
             args = tuple(self.done[arg] for arg in node.args)
             return read_joined(self.graph, node.attribute, args, self.positions[node.attribute])
-        if node.kind in ("root", "recur"):  # it is solved once, and read at other indices
+        if node.kind in ("root", "recur") or node in self.kept:  # it is solved once, and read at other indices
             axes = tuple(axis for axis in self.positions if axis in node.axes)
             return self.graph.at(node, axes, tuple(self.positions[axis] for axis in axes))
         if node.kind == "scan" and node.attribute[0] in self.positions:
@@ -158,12 +160,13 @@ class _Substitution:
 
     def _rename_binder(self, node: Node) -> Node:
         graph = self.graph
-        fresh = {axis: graph.axis(axis.name, axis.size, axis.is_vector) for axis in node.bound}
+        fresh = {axis: graph.fresh(axis) for axis in node.bound}
         renaming = {axis: graph.index(new) for axis, new in fresh.items()}
         axes = tuple(fresh[axis] for axis in node.bound)
         if node.kind == "at":
-            value = substitute(graph, node.args[0], renaming)
-            value = substitute(graph, value, self.positions)
-            return graph.at(value, axes, tuple(self.done[arg] for arg in node.args[1:]))
-        body, domain = (substitute(graph, substitute(graph, arg, renaming), self.positions) for arg in node.args)
+            return graph.at(self._within(node.args[0], renaming), axes, tuple(self.done[arg] for arg in node.args[1:]))
+        body, domain = (self._within(arg, renaming) for arg in node.args)
         return graph.reduce(node.op, axes, body, domain)
+
+    def _within(self, node: Node, renaming: Mapping[Axis, Node]) -> Node:
+        return substitute(self.graph, substitute(self.graph, node, renaming, self.kept), self.positions, self.kept)

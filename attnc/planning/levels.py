@@ -185,8 +185,10 @@ class _Scheduler:
         return kept
 
     def _is_loose(self, group: Group) -> bool:
-        row = group.shape.row
-        return group.shape.loop is not None and row is not None and not any(row in m.axes for m in group.members)
+        row, loop = group.shape.row, group.shape.loop
+        if loop is None or row is None or loop.streams:
+            return False
+        return not any(row in member.axes for member in group.members)
 
     def _hosts(self, host: Group, guest: Group) -> bool:
         tiles = {host.shape.row, host.shape.loop}

@@ -9,6 +9,8 @@ products then, like those of weights and values.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 
 from ..analysis.groups import group_of, known_groups, lift_groups
 from ..analysis.splits import expand
@@ -18,33 +20,76 @@ from ..ir.node import open_nodes, reachable
 from ..ir.rewrite import Rewriter, substitute
 from ..ir.roles import LENGTH, WIDTH, Roles
 from .carried import scans_below
-from .statistics import direct_statistics, scattered
+from .plan import Target
+from .statistics import direct_statistics, scattered, statistics_of
 from .terms import split_product, summands_of
 
 
 def associate(graph: Graph, roots: Sequence[Node], roles: Roles) -> list[Node]:
-    """The roots with sums over positions taken before those over features, wherever no value of a pair hinders it."""
-    return Rewriter(graph, visit=lambda node: _associated(graph, node, roles)).all(roots)
+    """The roots with sums over positions taken before those over features, wherever no value of a pair hinders it. Where
+    a pass goes through the same pairs anyway, sums stay in it."""
+    found = Rewriter(graph, visit=lambda node: _associated(graph, node, roles, frozenset())).all(roots)
+    left = _pairs(found, roles)
+    if not left:
+        return found
+    return Rewriter(graph, visit=lambda node: _associated(graph, node, roles, left)).all(roots)
 
 
-def _associated(graph: Graph, node: Node, roles: Roles) -> Node:
-    if node.kind != "reduce" or node.op != "sum" or any(roles.of(axis) == WIDTH for axis in node.attribute):
+def _pairs(roots: Sequence[Node], roles: Roles) -> frozenset[frozenset[Axis]]:
+    """Of which lengths there are passes over pairs."""
+    statistics = statistics_of(roots, roles)
+    lengths = (frozenset(roles.axes((*node.axes, *node.bound), LENGTH)) for node in statistics)
+    return frozenset(found for found in lengths if len(found) > 1)
+
+
+def _associated(graph: Graph, node: Node, roles: Roles, pairs: frozenset[frozenset[Axis]]) -> Node:
+    if node.kind != "reduce" or node.op != "sum":
         return node
+    if any(roles.of(axis) == WIDTH for axis in node.attribute):
+        return _one_by_one(graph, node, roles)
     lengths = roles.axes(node.attribute, LENGTH)
     if not lengths or any(axis.size.is_const() for axis in lengths):
         return node
     if scattered(node, roles) or node in open_nodes(reachable([node])):
         return node
     rows = roles.axes(node.axes, LENGTH)
+    if frozenset((*rows, *lengths)) in pairs and rows:
+        return node
     if rows:
         return _summed_first(graph, node, frozenset(rows), roles)
     if len(lengths) < 2:
         return node
-    nested = (_nested(graph, node, axis, roles) for axis in lengths)
+    nested = (_nested(graph, node, axis, roles, pairs) for axis in lengths)
     return next((one for one in nested if one is not None), node)
 
 
-def _nested(graph: Graph, node: Node, outer: Axis, roles: Roles) -> Node | None:
+def _one_by_one(graph: Graph, node: Node, roles: Roles) -> Node:
+    """A sum over several axes of features as sums over one, those first that make the fewest values."""
+    if len(node.attribute) < 2 or not node.domain.is_const(True) or node in open_nodes(reachable([node])):
+        return node
+    parts = []
+    for coefficient, term in summands_of(graph, node.body):
+        conditions, factors = _factors(term)
+        if any(c.axes & frozenset(node.attribute) for c in conditions):
+            return node
+        left = list(node.attribute)
+        while left:
+            axis = min(left, key=partial(_values_without, factors, roles))
+            left.remove(axis)
+            inside = [(b, e) for b, e in factors if axis in b.axes]
+            made = graph.reduce("sum", (axis,), graph.product(inside))
+            factors = [*((b, e) for b, e in factors if axis not in b.axes), (made, 1)]
+        parts.append((coefficient, graph.guard(graph.all(*conditions), graph.product(factors))))
+    return graph.combine(parts)
+
+
+def _values_without(factors: list[tuple[Node, float]], roles: Roles, axis: Axis) -> tuple[int, int]:
+    """How many lengths, and how many axes of features, the product of the factors with an axis has beside it."""
+    axes = frozenset().union(*(b.axes for b, _ in factors if axis in b.axes)) - {axis}
+    return len(roles.axes(axes, LENGTH)), len(roles.axes(axes, WIDTH))
+
+
+def _nested(graph: Graph, node: Node, outer: Axis, roles: Roles, pairs: frozenset[frozenset[Axis]]) -> Node | None:
     """A sum over several lengths as one over `outer` of sums over the others, if these then know no pair, or keep one
     axis of features where the whole keeps two."""
     others = frozenset(roles.axes(node.attribute, LENGTH)) - {outer}
@@ -58,7 +103,7 @@ def _nested(graph: Graph, node: Node, outer: Axis, roles: Roles) -> Node | None:
         beneath = [c for c in conditions if c.axes & frozenset(inside)]
         rest = graph.product([(b, e) for b, e in factors if b.axes & others])
         inner = graph.reduce("sum", inside, rest, graph.all(*beneath))
-        taken = _associated(graph, inner, roles)
+        taken = _associated(graph, inner, roles, pairs)
         features = (len(roles.axes(value.axes, WIDTH)) for value in (node, inner))
         if taken is inner and not (roles.axes(inner.axes, LENGTH) == (outer,) and tuple(features) == (2, 1)):
             return None
@@ -72,7 +117,10 @@ def _nested(graph: Graph, node: Node, outer: Axis, roles: Roles) -> Node | None:
 def _summed_first(graph: Graph, node: Node, rows: frozenset[Axis], roles: Roles) -> Node:
     """Every summand as Σ_w (what rows have) · Σ_j (what positions have), or the node as it is."""
     bound = frozenset(node.attribute)
-    if node.domain.axes & rows:
+    conditions = conjuncts(node.domain)
+    of_rows = [c for c in conditions if not c.axes & bound]
+    domain = graph.all(*(c for c in conditions if c not in of_rows))
+    if domain.axes & rows:
         return node
     groups = (group_of(condition, roles) for condition in conjuncts(node.domain))
     heads = {item[0]: (item[1], item[2]) for item in groups if item is not None and item[0] in bound}
@@ -85,31 +133,47 @@ def _summed_first(graph: Graph, node: Node, rows: frozenset[Axis], roles: Roles)
 
     body = known_groups(graph, node.body, heads) if heads else node.body
     terms = [(c * inner, t) for c, part in summands_of(graph, body) for inner, t in expand(graph, part, wanted)]
-    found = [_one_summed_first(graph, node, term, rows, roles) for _, term in terms]
-    if any(one is None for one in found):
+    found = [_one_summed_first(graph, node.attribute, term, domain, rows, roles) for _, term in terms]
+    if any(one is None for one in found) or not any(is_dot(part) for _, term in terms for part in _parts(term)):
         return node
-    return graph.combine([(c, one) for (c, _), one in zip(terms, found) if one is not None])
+    whole = graph.combine([(c, one) for (c, _), one in zip(terms, found) if one is not None])
+    return graph.guard(graph.all(*of_rows), whole)
 
 
-def _one_summed_first(graph: Graph, node: Node, term: Node, rows: frozenset[Axis], roles: Roles) -> Node | None:
+def _one_summed_first(
+    graph: Graph, summed: tuple[Axis, ...], term: Node, domain: Node, rows: frozenset[Axis], roles: Roles
+) -> Node | None:
     """For a summand whose one value of a pair is a sum over features."""
-    bound = frozenset(node.attribute)
+    bound = frozenset(summed)
     outer = _sides(graph, term, rows, bound)
-    if outer is None or len(outer[2]) != 1:
+    if outer is None or len(outer[2]) > 1:
         return None
+    if not outer[2]:
+        return graph.mul(outer[0], lift_groups(graph, graph.reduce("sum", summed, outer[1], domain)))
     (dot,) = outer[2]
     if dot.kind != "reduce" or dot.op != "sum" or len(dot.attribute) != 1 or dot.domain.axes & bound:
         return None
     (width,) = dot.attribute
-    inner = _sides(graph, dot.body, rows, bound) if roles.of(width) == WIDTH else None
+    if roles.of(width) != WIDTH:
+        return None
+    body, condition = dot.args
+    if width in outer[0].axes | outer[1].axes:  # there it is another than the one that is summed up
+        other = graph.fresh(width)
+        body, condition = (substitute(graph, arg, {width: graph.index(other)}) for arg in dot.args)
+        width = other
+    inner = _sides(graph, body, rows, bound)
     if inner is None or inner[2]:
         return None
     a, b = graph.mul(outer[0], inner[0]), graph.mul(outer[1], inner[1])
     widths = [axis for axis in roles.axes(b.axes, WIDTH) if axis is not width]
     if len(widths) > 1 or scans_below(b, roles):
         return None
-    summed = lift_groups(graph, graph.reduce("sum", node.attribute, b, node.domain))
-    return _sum_within(graph, (width,), graph.mul(a, summed), dot.domain)
+    state = lift_groups(graph, graph.reduce("sum", summed, b, domain))
+    return _sum_within(graph, (width,), graph.mul(a, state), condition)
+
+
+def _parts(product: Node) -> list[Node]:
+    return [base for base, _ in _factors(product)[1]]
 
 
 def _sum_within(graph: Graph, bound: tuple[Axis, ...], body: Node, domain: Node) -> Node:
@@ -167,14 +231,15 @@ def _row_of_matrix(graph: Graph, node: Node, roles: Roles) -> Axis | None:
     """Which kept axis of features becomes the rows of Σ_j a[j, d] · b[j, e]."""
     widths = roles.axes(node.axes, WIDTH)
     lengths = roles.axes(node.attribute, LENGTH)
-    if len(widths) < 2 or not lengths or node.domain.axes & frozenset(widths) or scattered(node, roles):
+    told = roles.axes(node.domain.axes, WIDTH)  # a condition on the features of rows is one of tiles
+    if len(widths) < 2 or not lengths or len(told) > 1 or scattered(node, roles):
         return None
     loop = lengths[-1]
-    for row in widths:
+    for row in told or widths:
         rest = frozenset(widths) - {row}
         if len(rest) == 1 and _is_product(graph, node.body, loop, row, loop, rest):
             return row
-    return widths[0]
+    return (told or widths)[0]
 
 
 def _summed_with_matrix(graph: Graph, node: Node, roles: Roles) -> Axis | None:
@@ -202,8 +267,19 @@ def _along(graph: Graph, node: Node, axis: Axis, roles: Roles) -> Node:
     """The sum with this axis streamed, read at the axis itself where it is kept. What other sums give is read."""
     streamed = graph.streamed(axis)
     index = graph.index(streamed)
-    below = {s: graph.at(s, (axis,), (index,)) for s in direct_statistics(node.args, roles) if axis in s.axes}
-    body, domain = (substitute(graph, arg, {axis: index}) for arg in Rewriter(graph, replaced=below).all(node.args))
+    below = direct_statistics(node.args, roles)
+    body, domain = (substitute(graph, arg, {axis: index}, below) for arg in node.args)
     bound = tuple(streamed if a is axis else a for a in node.attribute)
     made = graph.reduce("sum", bound, body, domain)
     return made if axis in node.attribute else graph.at(made, (streamed,), (graph.index(axis),))
+
+
+def along_streamed(target: Target) -> Target:
+    """A target that is a matrix read at its features, along the axis that the matrix has by itself."""
+    node = target.node
+    if node.kind != "at" or not all(
+        axis.streams and at.kind == "index" for axis, at in zip(node.attribute, node.args[1:])
+    ):
+        return target
+    own = {at.attribute: axis for axis, at in zip(node.attribute, node.args[1:])}
+    return replace(target, axes=tuple(own.get(axis, axis) for axis in target.axes), node=node.args[0])

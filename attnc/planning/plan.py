@@ -23,6 +23,15 @@ MATMUL, LANES, LOOPED, SCATTER = "matmul", "lanes", "looped", "scatter"
 
 
 @dataclass(frozen=True)
+class Target:
+    """A tensor to fill: its dimensions run along `axes` of `node`. Several targets of one tensor are added up."""
+
+    tensor: Tensor
+    axes: tuple[Axis, ...]
+    node: Node
+
+
+@dataclass(frozen=True)
 class Store:
     """A value written to a tensor, whose dimensions run along `axes`. `adds` where another store came first."""
 

@@ -6,7 +6,7 @@ What one stage needs of an earlier one is a read of a temporary, so each stage s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..analysis.groups import group_of
 from ..analysis.ranges import range_of
@@ -20,7 +20,7 @@ from ..ir.roles import LENGTH, OUTER, Roles
 from .carried import carry_scans, scans_below
 from .contexts import push_conditions
 from .levels import Group, Schedule, schedule
-from .matrices import associate, stream_widths
+from .matrices import along_streamed, associate, stream_widths
 from .passes import PassBuilder
 from .plan import (
     FREE,
@@ -39,18 +39,10 @@ from .plan import (
     Solve,
     Stage,
     Store,
+    Target,
 )
 from .statistics import Shape, direct_statistics, separate_widths, shape_of_scans, statistics_of
 from .terms import size_of
-
-
-@dataclass(frozen=True)
-class Target:
-    """A tensor to fill: its dimensions run along `axes` of `node`. Several targets of one tensor are added up."""
-
-    tensor: Tensor
-    axes: tuple[Axis, ...]
-    node: Node
 
 
 def make_plan(
@@ -58,23 +50,12 @@ def make_plan(
 ) -> Plan:
     """A plan for the targets. `both` allows passes that own their rows; `direct` names the tensors whose dtype is the
     compute type, which statistics may be accumulated in."""
-    nodes = push_conditions(graph, [separate_widths(graph, t.node, roles) for t in targets], roles)
+    nodes = push_conditions(graph, separate_widths(graph, [t.node for t in targets], roles), roles)
     nodes = carry_scans(graph, nodes, roles)
-    nodes = [separate_widths(graph, node, roles) for node in associate(graph, nodes, roles)]
-    nodes = stream_widths(graph, nodes, roles)
-    targets = [_streamed(graph, replace(target, node=node)) for target, node in zip(targets, nodes)]
+    for rewrite in (associate, separate_widths, stream_widths, separate_widths):
+        nodes = rewrite(graph, nodes, roles)
+    targets = [along_streamed(replace(target, node=node)) for target, node in zip(targets, nodes)]
     return _Planner(graph, targets, roles, both, direct).run()
-
-
-def _streamed(graph: Graph, target: Target) -> Target:
-    """A target that is a matrix read at its features, along the axis that the matrix has by itself."""
-    node = target.node
-    if node.kind != "at" or not all(
-        axis.streams and at.kind == "index" for axis, at in zip(node.attribute, node.args[1:])
-    ):
-        return target
-    own = {at.attribute: axis for axis, at in zip(node.attribute, node.args[1:])}
-    return replace(target, axes=tuple(own.get(axis, axis) for axis in target.axes), node=node.args[0])
 
 
 class _Planner:

@@ -25,7 +25,7 @@ class Shape:
     kept: frozenset[Axis]
 
 
-def separate_widths(graph: Graph, root: Node, roles: Roles) -> Node:
+def separate_widths(graph: Graph, roots: Sequence[Node], roles: Roles) -> list[Node]:
     """A sum over widths and longer axes at once becomes a sum of inner sums, so that contractions are seen; conditions
     on the features that a sum keeps stand outside of it, where a tile holds all features."""
 
@@ -49,7 +49,7 @@ def separate_widths(graph: Graph, root: Node, roles: Roles) -> Node:
         longer = tuple(axis for axis in node.attribute if axis not in widths)
         return graph.reduce(node.op, longer, inner, graph.all(*outside))
 
-    return Rewriter(graph, visit=visit)(root)
+    return Rewriter(graph, visit=visit).all(roots)
 
 
 def _with_conditions_of_features(graph: Graph, node: Node, roles: Roles) -> Node:
@@ -139,6 +139,8 @@ def shape_of(statistic: Node, roles: Roles) -> Shape:
         return Shape(None, None, outer | frozenset(kept))
     if not reduced:
         return Shape(kept[0], kept[1], outer | frozenset(kept[2:]))
+    if kept and not outer and all(axis.streams for axis in kept):  # gradients of weights: many rows, for many workers
+        return Shape(reduced[-1], kept[0], frozenset(kept[1:]))
     if kept:
         return Shape(kept[0], reduced[-1], outer | frozenset(kept[1:]))
     row = reduced[0] if len(reduced) > 1 else None

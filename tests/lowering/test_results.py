@@ -139,8 +139,6 @@ NOT_LOWERED = {
     "'solve'": "input A[D, D] axis c: D let z[d] = solve[d, c](A[d, c], w[d]) input w[D] "
     "score t = q[i] @ k[j] + sum[d](z[d])",
     "mixing heads of pairwise values": "axis f: H let t[f, i, j] = q[f, i] @ k[f, j] score s2 = sum[f](t[f, i, j])",
-    "a contraction over a length that keeps two feature axes": "let kv[d, e] = sum[j](k[j, d] * v[j, e]) "
-    "aggregate out[i, e] = sum[d](q[i, d] * kv[d, e])",
 }
 
 
