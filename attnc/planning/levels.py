@@ -87,7 +87,7 @@ class _Scheduler:
 
     def _place(self, statistic: Node) -> None:
         graph = self.graph
-        shape = shape_of(statistic, self.roles)
+        shape = shape_of(statistic, self.roles, self.both)
         below = direct_statistics(statistic.args, self.roles)
         level = 0
         if below:

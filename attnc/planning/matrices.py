@@ -26,8 +26,8 @@ from .terms import split_product, summands_of
 
 
 def associate(graph: Graph, roots: Sequence[Node], roles: Roles) -> list[Node]:
-    """The roots with sums over positions taken before those over features, wherever no value of a pair hinders it. Where
-    a pass goes through the same pairs anyway, sums stay in it."""
+    """The roots with sums over positions taken before those over features, wherever no value of a pair hinders it.
+    Where a pass goes through the same pairs anyway, sums stay in it."""
     found = Rewriter(graph, visit=lambda node: _associated(graph, node, roles, frozenset())).all(roots)
     left = _pairs(found, roles)
     if not left:

@@ -119,8 +119,9 @@ def inner_statistics(root: Node, roles: Roles) -> list[Node]:
     return [node for node in nodes if node in hidden and node.kind == "reduce" and is_statistic(node, roles)]
 
 
-def shape_of(statistic: Node, roles: Roles) -> Shape:
-    """The tiles of a statistic. Its row axis is a kept length; where none is kept, one of two reduced ones."""
+def shape_of(statistic: Node, roles: Roles, both: bool = False) -> Shape:
+    """The tiles of a statistic. Its row axis is a kept length; where none is kept, one of two reduced ones. `both`:
+    whether many workers may go through rows that are summed up."""
     if statistic.kind == "recur":
         return Shape(None, None, frozenset())
     if statistic.kind == "root":
@@ -139,7 +140,7 @@ def shape_of(statistic: Node, roles: Roles) -> Shape:
         return Shape(None, None, outer | frozenset(kept))
     if not reduced:
         return Shape(kept[0], kept[1], outer | frozenset(kept[2:]))
-    if kept and not outer and all(axis.streams for axis in kept):  # gradients of weights: many rows, for many workers
+    if both and kept and not outer and all(axis.streams for axis in kept):  # gradients of weights have many rows
         return Shape(reduced[-1], kept[0], frozenset(kept[1:]))
     if kept:
         return Shape(kept[0], reduced[-1], outer | frozenset(kept[1:]))

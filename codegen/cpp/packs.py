@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from attnc.analysis.intervals import is_in_range
-from attnc.ir import Axis, Node
+from attnc.ir import Axis, Graph, Node
 from attnc.ir.node import FLOAT, walk
 
 from ..statements import NATURAL, PANEL, VECTOR, Pack, Packed
@@ -134,11 +134,7 @@ class PackWriter:
     # --- plain reads -------------------------------------------------------------------------------------------
 
     def _is_plain(self) -> bool:
-        """Copying asks for no index: all must be proved to be inside."""
-        node, graph = self.packed.node, self.em.graph
-        return is_plain(self.packed, self.loop) and all(
-            is_in_range(graph, position, size) for position, size in zip(node.args, node.attribute.sizes)
-        )
+        return is_plain(self.em.graph, self.packed, self.loop)
 
     def _plain(self) -> None:
         em, node, width = self.em, self.packed.node, self.packed.width
@@ -159,10 +155,15 @@ class PackWriter:
         self._lay_out(em.names.element(tensor), source, row_step, column_step, width_of(em.names, width))
 
 
-def is_plain(packed: Packed, loop: Axis) -> bool:
+def is_inside(graph: Graph, read: Node) -> bool:
+    """Whether all positions are proved to be inside: nothing asks for them where a tensor is copied or read whole."""
+    return all(is_in_range(graph, position, size) for position, size in zip(read.args, read.attribute.sizes))
+
+
+def is_plain(graph: Graph, packed: Packed, loop: Axis) -> bool:
     """A tensor read at bare indices: copied by the header's packing."""
     node = packed.node
-    if node.kind != "read" or node.type != FLOAT:
+    if node.kind != "read" or node.type != FLOAT or not is_inside(graph, node):
         return False
     bare = [position.attribute for position in node.args if position.kind == "index"]
     sizes_fit = all(
@@ -175,19 +176,19 @@ def is_plain(packed: Packed, loop: Axis) -> bool:
     return sizes_fit and once and not any(p.axes & {loop, packed.width} for p in others)
 
 
-def lies_side_by_side(names: Names, loop: Axis, packed: Packed) -> bool:
+def lies_side_by_side(graph: Graph, names: Names, loop: Axis, packed: Packed) -> bool:
     """Whether each looped index's features can be read where the caller has them, one behind the other."""
-    if packed.layout == VECTOR or not is_plain(packed, loop) or not names.is_unit_last(packed.node.attribute):
+    if packed.layout == VECTOR or not is_plain(graph, packed, loop) or not names.is_unit_last(packed.node.attribute):
         return False
     positions = packed.node.args
     return all(p.kind == "index" for p in positions) and positions[-1].attribute == packed.width
 
 
-def lies_ready(names: Names, loop: Axis, packed: Packed) -> bool:
+def lies_ready(graph: Graph, names: Names, loop: Axis, packed: Packed) -> bool:
     """Whether an operand can be read where the caller has it: features side by side, in whole vectors, of the compute
     type."""
     node = packed.node
-    if packed.layout != NATURAL or node.kind != "read" or packed.width is None:
+    if packed.layout != NATURAL or node.kind != "read" or packed.width is None or not is_inside(graph, node):
         return False
     if any(position.kind != "index" for position in node.args) or node.args[-1].attribute != packed.width:
         return False

@@ -175,7 +175,9 @@ class _ProgramWriter:
         blocks = choose_blocks(self.names, run)
         packed = [one for pack in packs for one in pack.packed]
         factors = Factors(self.names, run, packed)
-        direct = {one.name for pack in packs for one in pack.packed if lies_ready(self.names, pack.loop, one)}
+        direct = {
+            one.name for pack in packs for one in pack.packed if lies_ready(self.graph, self.names, pack.loop, one)
+        }
         writers = [
             PackWriter(self._emitter(), pack, one, f"pack_{one.name}", blocks, factors)
             for pack in packs
@@ -190,7 +192,7 @@ class _ProgramWriter:
             self._step(writer.tasks, f"pack_{one.name}", unless=passing)
         seen = read_in_sweeps(run.tiles, packed)  # few rows may be multiplied where an operand lies that no sweep reads
         alone = [w.packed for w in writers if passing and not run.owns_rows and w.packed.read_as not in seen]
-        dots = {one.name for one in alone if lies_side_by_side(self.names, run.loop, one)}
+        dots = {one.name for one in alone if lies_side_by_side(self.graph, self.names, run.loop, one)}
         pass_writer = PassWriter(self._emitter(), run, number, blocks, packed, factors, direct, passing, dots)
         self.functions += pass_writer.write()
         self.steps.append(f"x.stage = {number};")

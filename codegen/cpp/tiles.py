@@ -297,13 +297,13 @@ class TileWriter:
             if width == stride:
                 em.line(f"{product}{target}, {step}, true);")
                 return
-            field = f"T turned[{self.columns * stride}];"
+            field = f"T turned{stride}[{self.columns * stride}];"
             if field not in self.owner.fields:
                 self.owner.fields.append(field)
-            em.line(f"{product}s.turned, {stride}, false);")
+            em.line(f"{product}s.turned{stride}, {stride}, false);")
             em.line(
                 f"for (int64_t n = 0; n < {end} - {begin}; ++n) for (int64_t w = 0; w < {width}; ++w) "
-                f"({target})[n * {step} + w] += s.turned[n * {stride} + w];"
+                f"({target})[n * {step} + w] += s.turned{stride}[n * {stride} + w];"
             )
 
     def _turned(self, statement: AccumulateColumns, begin: str, end: str) -> str:
