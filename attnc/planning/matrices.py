@@ -52,14 +52,14 @@ def _associated(graph: Graph, node: Node, roles: Roles, pairs: frozenset[frozens
         return node
     if scattered(node, roles) or node in open_nodes(reachable([node])):
         return node
-    rows = roles.axes(node.axes, LENGTH)
-    if frozenset((*rows, *lengths)) in pairs and rows:
-        return node
-    if rows:
-        return _summed_first(graph, node, frozenset(rows), roles)
+    rows = frozenset(roles.axes(node.axes, LENGTH))
+    if rows and frozenset((*rows, *lengths)) not in pairs:
+        found = _summed_first(graph, node, rows, roles)
+        if found is not node:
+            return found
     if len(lengths) < 2:
         return node
-    nested = (_nested(graph, node, axis, roles, pairs) for axis in lengths)
+    nested = (_nested(graph, node, axis, rows, roles, pairs) for axis in lengths)
     return next((one for one in nested if one is not None), node)
 
 
@@ -69,7 +69,7 @@ def _one_by_one(graph: Graph, node: Node, roles: Roles) -> Node:
         return node
     parts = []
     for coefficient, term in summands_of(graph, node.body):
-        conditions, factors = _factors(term)
+        conditions, factors = _factors(graph, term)
         if any(c.axes & frozenset(node.attribute) for c in conditions):
             return node
         left = list(node.attribute)
@@ -89,13 +89,15 @@ def _values_without(factors: list[tuple[Node, float]], roles: Roles, axis: Axis)
     return len(roles.axes(axes, LENGTH)), len(roles.axes(axes, WIDTH))
 
 
-def _nested(graph: Graph, node: Node, outer: Axis, roles: Roles, pairs: frozenset[frozenset[Axis]]) -> Node | None:
-    """A sum over several lengths as one over `outer` of sums over the others, if these then know no pair, or keep one
-    axis of features where the whole keeps two."""
+def _nested(
+    graph: Graph, node: Node, outer: Axis, rows: frozenset[Axis], roles: Roles, pairs: frozenset[frozenset[Axis]]
+) -> Node | None:
+    """A sum over several lengths as one over `outer` of sums over the others, if these know no row of the whole, and no
+    pair either or fewer axes of features."""
     others = frozenset(roles.axes(node.attribute, LENGTH)) - {outer}
     parts = []
     for coefficient, term in summands_of(graph, node.body):
-        conditions, factors = _factors(term)
+        conditions, factors = _factors(graph, term)
         first = [(b, e) for b, e in factors if not b.axes & others]
         known = frozenset().union(*(b.axes for b, _ in first), {outer})
         inside = tuple(axis for axis in node.attribute if axis not in known)
@@ -104,14 +106,23 @@ def _nested(graph: Graph, node: Node, outer: Axis, roles: Roles, pairs: frozense
         rest = graph.product([(b, e) for b, e in factors if b.axes & others])
         inner = graph.reduce("sum", inside, rest, graph.all(*beneath))
         taken = _associated(graph, inner, roles, pairs)
-        features = (len(roles.axes(value.axes, WIDTH)) for value in (node, inner))
-        if taken is inner and not (roles.axes(inner.axes, LENGTH) == (outer,) and tuple(features) == (2, 1)):
+        if inner.axes & rows or not (taken is not inner or _is_less(inner, node, roles)):
             return None
         above = graph.all(*(c for c in conditions if c not in beneath))
         over = tuple(axis for axis in node.attribute if axis in known)
         whole = _sum_within(graph, over, graph.mul(graph.product(first), taken), above)
         parts.append((coefficient, whole))
     return graph.combine(parts)
+
+
+def _is_less(inner: Node, node: Node, roles: Roles) -> bool:
+    """Whether a sum over some lengths makes less of the rest: no third length for each pair, or no second axis of
+    features."""
+    widths, all_widths = (len(roles.axes(value.axes, WIDTH)) for value in (inner, node))
+    lengths = roles.axes(inner.axes, LENGTH)
+    if roles.axes(node.axes, LENGTH):
+        return len(lengths) == 1 and widths < 2
+    return len(lengths) == 1 and (widths, all_widths) == (1, 2)
 
 
 def _summed_first(graph: Graph, node: Node, rows: frozenset[Axis], roles: Roles) -> Node:
@@ -134,7 +145,7 @@ def _summed_first(graph: Graph, node: Node, rows: frozenset[Axis], roles: Roles)
     body = known_groups(graph, node.body, heads) if heads else node.body
     terms = [(c * inner, t) for c, part in summands_of(graph, body) for inner, t in expand(graph, part, wanted)]
     found = [_one_summed_first(graph, node.attribute, term, domain, rows, roles) for _, term in terms]
-    if any(one is None for one in found) or not any(is_dot(part) for _, term in terms for part in _parts(term)):
+    if any(one is None for one in found) or not any(is_dot(part) for _, term in terms for part in _parts(graph, term)):
         return node
     whole = graph.combine([(c, one) for (c, _), one in zip(terms, found) if one is not None])
     return graph.guard(graph.all(*of_rows), whole)
@@ -172,13 +183,13 @@ def _one_summed_first(
     return _sum_within(graph, (width,), graph.mul(a, state), condition)
 
 
-def _parts(product: Node) -> list[Node]:
-    return [base for base, _ in _factors(product)[1]]
+def _parts(graph: Graph, product: Node) -> list[Node]:
+    return [base for base, _ in _factors(graph, product)[1]]
 
 
 def _sum_within(graph: Graph, bound: tuple[Axis, ...], body: Node, domain: Node) -> Node:
     """A sum whose conditions stand outside of it where they say nothing of what is summed."""
-    conditions, factors = _factors(body)
+    conditions, factors = _factors(graph, body)
     conditions += conjuncts(domain)
     inside = [c for c in conditions if c.axes & frozenset(bound)]
     outside = [c for c in conditions if c not in inside]
@@ -186,20 +197,30 @@ def _sum_within(graph: Graph, bound: tuple[Axis, ...], body: Node, domain: Node)
     return graph.guard(graph.all(*outside), summed)
 
 
-def _factors(product: Node) -> tuple[list[Node], list[tuple[Node, float]]]:
-    """Conditions outside which a product is 0, and its factors with their exponents."""
+def _factors(graph: Graph, product: Node) -> tuple[list[Node], list[tuple[Node, float]]]:
+    """Conditions outside which a product is 0, and its factors with their exponents. A sum of equal values, which may
+    be infinite, is such a value times their number where there is one."""
     conditions = []
     while product.kind == "guard":
         conditions.append(product.args[0])
         product = product.args[1]
-    return conditions, list(zip(product.args, product.attribute)) if product.is_product else [(product, 1)]
+    factors: list[tuple[Node, float]] = []
+    for base, exponent in zip(product.args, product.attribute) if product.is_product else [(product, 1)]:
+        is_repeated = base.kind == "reduce" and base.op == "sum" and not base.body.axes & frozenset(base.attribute)
+        if is_repeated and exponent == 1 and base.body.kind != "const":
+            count = graph.reduce("sum", base.attribute, graph.const(1.0), base.domain)
+            conditions.append(graph.negate(graph.compare("==", count, graph.const(0.0))))
+            factors += [(base.body, 1), (count, 1)]
+        else:
+            factors.append((base, exponent))
+    return conditions, factors
 
 
 def _sides(
     graph: Graph, product: Node, rows: frozenset[Axis], bound: frozenset[Axis]
 ) -> tuple[Node, Node, list[Node]] | None:
     """The factors that are not summed up, those that are and know no row, and those of pairs, the latter apart."""
-    conditions, factors = _factors(product)
+    conditions, factors = _factors(graph, product)
     of_pairs = [(b, e) for b, e in factors if b.axes & rows and b.axes & bound]
     if any(e != 1 for _, e in of_pairs) or any(c.axes & rows and c.axes & bound for c in conditions):
         return None
