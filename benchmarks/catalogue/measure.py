@@ -25,7 +25,7 @@ THREADS = 1  # rows are measured side by side
 LENGTH = 2048
 LARGE = {"B": 1, "H": 4, "G": 4, "M": LENGTH, "N": LENGTH, "D": 64, "E": 64}
 _MEMORY = 14 * 2**30
-_SECONDS = 20.0
+_SECONDS = 15.0
 _EFFORT = Effort(least=1, most=3, seconds=0.4)
 Record = dict[str, Any]
 
