@@ -84,7 +84,7 @@ def gta(q, k, v, pose, inverse, x, y, posed, base):
     "match_to_match_additive_attention",
     sizes={"E": 8},
     parameters={"rows": 2, "cols": 3, "other_rows": 3, "other_cols": 2},
-    large={"rows": 7, "cols": 7, "other_rows": 7, "other_cols": 6},
+    large={"rows": 7, "cols": 7, "other_rows": 7, "other_cols": 6, "E": 64},
 )
 def match_to_match(q, k, v, wq, wk, w, rows, cols, other_rows, other_cols):
     H, D = wq.shape
