@@ -16,7 +16,7 @@ from ..analysis.groups import group_of, known_groups, lift_groups
 from ..analysis.splits import expand
 from ..ir import Axis, Graph, Node
 from ..ir.logic import conjuncts
-from ..ir.node import open_nodes, reachable
+from ..ir.node import FLOAT, open_nodes, reachable
 from ..ir.rewrite import Rewriter, substitute
 from ..ir.roles import LENGTH, WIDTH, Roles
 from .carried import scans_below
@@ -43,7 +43,7 @@ def _pairs(roots: Sequence[Node], roles: Roles) -> frozenset[frozenset[Axis]]:
 
 
 def _associated(graph: Graph, node: Node, roles: Roles, pairs: frozenset[frozenset[Axis]]) -> Node:
-    if node.kind != "reduce" or node.op != "sum":
+    if node.kind != "reduce" or node.op != "sum" or node.type != FLOAT:
         return node
     if any(roles.of(axis) == WIDTH for axis in node.attribute):
         return _one_by_one(graph, node, roles)
@@ -235,7 +235,7 @@ def stream_widths(graph: Graph, roots: Sequence[Node], roles: Roles) -> list[Nod
     of a row's features with a matrix."""
 
     def visit(node: Node) -> Node:
-        if node.kind != "reduce" or node.op != "sum" or node.type != "float":
+        if node.kind != "reduce" or node.op != "sum" or node.type != FLOAT:
             return node
         if roles.axes(node.axes, LENGTH):
             axis = _summed_with_matrix(graph, node, roles)
