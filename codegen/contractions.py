@@ -1,4 +1,4 @@
-"""Sums over features that are matrix products: Σ_w (a factor of the row) · (a factor of the looped index);
+"""Sums over features of floats that are matrix products: Σ_w (a factor of the row) · (a factor of the looped index);
 and the dtype that factors of products are rounded to."""
 
 from __future__ import annotations
@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from attnc.ir import Axis, Graph, Node, Tensor
+from attnc.ir.node import FLOAT
 
 DTYPES = ("bfloat16", "float16", "float32", "float64")
 
@@ -14,7 +15,9 @@ def find_contraction(
     graph: Graph, node: Node, row: Axis | None, loop: Axis, is_width: Callable[[Axis], bool]
 ) -> tuple[Node, Node, Axis] | None:
     """(left over rows, right over the loop, the summed width) if the node is such a sum and each side has features."""
-    if node.kind != "reduce" or node.op != "sum" or len(node.attribute) != 1 or not node.domain.is_const(True):
+    if node.kind != "reduce" or node.op != "sum" or node.type != FLOAT:
+        return None
+    if len(node.attribute) != 1 or not node.domain.is_const(True):
         return None
     (width,) = node.attribute
     if loop not in node.axes or row is None or row not in node.axes:

@@ -127,9 +127,9 @@ def _why(row: CatalogueRow, known: Known) -> str:
     elif "steps" in words or "roots" in words or "searches" in words:
         why = f"passes are repeated ({', '.join(words)})"
     elif number > 4:
-        why = f"{number} passes compute scores again that eager code keeps"
+        why = f"{number} passes, one after another; which of them takes the time was not measured"
     elif own < 5:
         why = "little to compute at these sizes"
     else:
-        why = "products of the spec that are loops of their own, or a dense computation that needs few pairs"
+        why = "not looked into"
     return f"{own:g} ms beside {eager:g} ms: {why}"

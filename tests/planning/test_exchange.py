@@ -93,3 +93,14 @@ def test_matrices(form):
     )
     for one, other in zip(ours, theirs):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
+
+
+def test_whole_numbers():
+    """Exactly, over pairs, and for matrices."""
+    text = """attention a input n[B, N, F]: int, m[B, N, C]: int axis i, j: N axis f: F axis c: C
+    output both[i] = sum[j](sum[f](n[i, f] * n[j, f]) * m[j, 0]), table[f, c] = sum[j](n[j, f] * m[j, c])"""
+    random = torch.Generator().manual_seed(0)
+    n, m = (torch.randint(-5, 5, (2, 300, width), generator=random) for width in (3, 2))
+    found = attnc.loads(text)(n, m)
+    assert torch.equal(found.both, (n @ n.mT * m[..., 0][:, None]).sum(-1))
+    assert torch.equal(found.table, n.mT @ m)
