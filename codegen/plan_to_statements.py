@@ -79,7 +79,8 @@ def _stages(
         elif isinstance(stage, Repeat):
             inner = _stages(graph, stage.stages, roles, packed)
             zeroed = tuple(t for one in flat(inner) if isinstance(one, RunPass) for t, _ in one.zeroed)
-            out.append(RunSteps(stage.axis, stage.step, stage.is_reverse, stage.states, tuple(inner), zeroed))
+            steps = RunSteps(stage.axis, stage.step, stage.is_reverse, stage.states, tuple(inner), zeroed, stage.until)
+            out.append(steps)
         else:
             pack, run = _PassStatements(graph, roles, stage, len(packed)).build()
             if pack.packed:

@@ -229,6 +229,7 @@ class RunSteps:
     states: tuple[tuple[Tensor, tuple[Axis, ...], Tensor], ...]
     stages: tuple[StageStatement, ...]
     zeroed: tuple[Tensor, ...]
+    until: Tensor | None = None
 
 
 StageStatement = Pack | RunPass | RunNest | RunSteps
@@ -251,7 +252,7 @@ class Program:
 
     @property
     def repeats(self) -> list[RunSteps]:
-        return [stage for stage in self.stages if isinstance(stage, RunSteps)]
+        return list(_steps(self.stages))
 
 
 def with_packs(stages: Sequence[StageStatement]) -> Iterator[tuple[RunPass | RunNest | RunSteps, list[Pack]]]:
@@ -263,6 +264,14 @@ def with_packs(stages: Sequence[StageStatement]) -> Iterator[tuple[RunPass | Run
         else:
             yield stage, packs
             packs = []
+
+
+def _steps(stages: Sequence[StageStatement]) -> Iterator[RunSteps]:
+    """Those within others too."""
+    for stage in stages:
+        if isinstance(stage, RunSteps):
+            yield stage
+            yield from _steps(stage.stages)
 
 
 def flat(stages: Sequence[StageStatement]) -> Iterator[Pack | RunPass | RunNest]:

@@ -82,6 +82,17 @@ def _unit(ev: Any, x: Array) -> Array:
     return (_shifted(x, 41).to(ev.dtype) + 0.5) * 2.0**-23
 
 
+def _in_order(x: Array) -> Array:
+    """Floating numbers as integers in the same order."""
+    bits = x.view(torch.int64 if x.dtype == torch.float64 else torch.int32)
+    return torch.where(bits < 0, bits ^ torch.iinfo(bits.dtype).max, bits).to(torch.int64)
+
+
+def _from_order(ev: Any, key: Array) -> Array:
+    integer = torch.int64 if ev.dtype == torch.float64 else torch.int32
+    return torch.where(key < 0, key.to(integer) ^ torch.iinfo(integer).max, key.to(integer)).view(ev.dtype)
+
+
 POINTWISE: dict[str, Callable[..., Array]] = {
     "exp": _exp,
     "expm1": torch.expm1,
@@ -114,6 +125,8 @@ POINTWISE: dict[str, Callable[..., Array]] = {
     "shift_left": torch.bitwise_left_shift,
     "shift_right": torch.bitwise_right_shift,
     "hash": _hash,
+    "in_order": _in_order,
+    "rounding": lambda x: torch.abs(x) * torch.finfo(x.dtype).eps,
     "implicit": lambda value, f, factor: value,
     "less": torch.lt,
     "at_most": torch.le,
@@ -124,4 +137,8 @@ POINTWISE: dict[str, Callable[..., Array]] = {
     "and": _all,
     "or": _any,
 }
-TYPED: dict[str, Callable[..., Array]] = {"to_float": lambda ev, x: x.to(ev.dtype), "unit": _unit}
+TYPED: dict[str, Callable[..., Array]] = {
+    "to_float": lambda ev, x: x.to(ev.dtype),
+    "unit": _unit,
+    "from_order": _from_order,
+}

@@ -53,9 +53,10 @@ def make_implicit(graph: Graph, node: Node) -> Node:
 
 
 def at_root(graph: Graph, node: Node, unknown: Tensor, value: Node) -> Node:
-    """A node with a value for the unknown."""
+    """A node with a value for the unknown; not within a root of its own by that name, as one in a recurrence may be."""
+    others = {part: part for part in walk(node) if unknown in part.binds}
     reads = {part: value for part in walk(node) if part.reads(unknown)}
-    return Rewriter(graph, replaced=reads)(node)
+    return Rewriter(graph, replaced={**reads, **others})(node)
 
 
 def make_plain(graph: Graph, node: Node) -> Node:

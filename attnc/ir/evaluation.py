@@ -27,22 +27,38 @@ def evaluate(encoded: Encoded, known: Mapping[str, Any], operations: Mapping[str
     return operation(*(evaluate(x, known, operations) for x in encoded[1:]))
 
 
-def in_order(count: int, repeats: Sequence[Any], known: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any, int]]:
-    """What runs when, of `count` kernels some of which are repeated: ("launch", number, repeat, step), and before each
-    step ("zero", tensor, repeat, step). The repeat is None for what runs once."""
-    number = 0
-    while number < count:
-        repeat = next((one for one in repeats if one["first"] == number), None)
+Around = tuple[tuple[Any, int], ...]
+
+
+def in_order(count: int, repeats: Sequence[Any], known: Mapping[str, Any]) -> Iterator[tuple[str, Any, Around]]:
+    """What runs when, of `count` kernels some of which are repeated, within which repeats, each at which step:
+    ("launch", number), before each step ("zero", tensor) and after it, for a repeat that may end early, ("until",
+    tensor): where that holds nothing but false, what is next is what comes after its ("end", tensor)."""
+    outer_first = list(repeats)[::-1]
+    outer_first.sort(key=lambda one: (one["first"], -one["last"]))
+    return _run(0, count, outer_first, known, ())
+
+
+def _run(
+    number: int, last: int, repeats: Sequence[Any], known: Mapping[str, Any], around: Around
+) -> Iterator[tuple[str, Any, Around]]:
+    while number < last:
+        repeat = next((one for one in repeats if one["first"] == number and one["last"] <= last), None)
         if repeat is None:
-            yield "launch", number, None, 0
+            yield "launch", number, around
             number += 1
             continue
         size = int(evaluate(repeat["size"], known))
+        inner = repeats[repeats.index(repeat) + 1 :]
         for step in range(size - 1, -1, -1) if repeat["is_reverse"] else range(size):
+            here = (*around, (repeat, step))
             for name in repeat["zeroed"]:
-                yield "zero", name, repeat, step
-            for inner in range(repeat["first"], repeat["last"]):
-                yield "launch", inner, repeat, step
+                yield "zero", name, here
+            yield from _run(repeat["first"], repeat["last"], inner, known, here)
+            if repeat["until"]:
+                yield "until", repeat["until"], here
+        if repeat["until"]:
+            yield "end", repeat["until"], around
         number = repeat["last"]
 
 

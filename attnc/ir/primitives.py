@@ -100,6 +100,10 @@ def _integers_and_conditions() -> list[Primitive]:
         # random numbers: 64 bits that depend on all bits of both operands, and 23 of them as a number within (0, 1)
         Primitive("hash", 2, INT, smooth=False),
         Primitive("unit", 1, FLOAT, smooth=False),
+        # of searches: floating numbers as integers in the same order, and back; how far numbers of this size lie apart
+        Primitive("in_order", 1, INT, smooth=False),
+        Primitive("from_order", 1, FLOAT, smooth=False),
+        Primitive("rounding", 1, FLOAT, smooth=False),
         *(Primitive(name, 2, BOOL, smooth=False) for name in ("less", "at_most", "equal")),
         *(Primitive(name, 1, BOOL, smooth=False) for name in ("at_most_zero", "equal_zero", "not")),
         *(Primitive(name, -1, BOOL, smooth=False) for name in ("and", "or")),

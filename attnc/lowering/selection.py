@@ -14,6 +14,7 @@ from attnc.grammar import tree
 
 from ..ir import Axis, Graph, Node, Tensor
 from ..ir.axis import in_order
+from ..ir.joined import start_of
 from ..ir.node import BOOL, FLOAT, INT, reachable
 from ..ir.rewrite import substitute
 from ..ir.roles import LENGTH, WIDTH, Roles, find_roles
@@ -48,6 +49,15 @@ class Entries:
         return self.roles.of(self.axis) == LENGTH
 
     @property
+    def position(self) -> Node:
+        """That of an entry; on a joined axis, the first part's entries come first."""
+        graph, axis = self.graph, self.axis
+        if not axis.parts:
+            return graph.index(axis)
+        places = [graph.add(graph.index(part.own), start_of(graph, axis, n)) for n, part in enumerate(axis.parts)]
+        return graph.join(axis, tuple(places))
+
+    @property
     def is_pairwise(self) -> bool:
         return len(self.roles.axes(self.x.axes | {self.axis}, LENGTH)) > 1
 
@@ -66,11 +76,10 @@ def kept(entries: Entries, weight: Node, limit: Node) -> Node:
 def index_of(entries: Entries, rank: Node) -> Node:
     """The index of a rank, -1 past the end."""
     graph, axis = entries.graph, entries.axis
-    position = graph.index(axis)
-    if not entries.is_searched or not (rank.is_const(0) or entries.is_pairwise):
+    if not entries.is_searched or not (rank.is_const(0) or entries.is_pairwise or axis.parts):
         own = graph.compare("==", _sum_before(entries, graph.const(1)), rank)
-        return graph.sub(entries.total(graph.add(position, graph.const(1)), own), graph.const(1))
-    if rank.is_const(0):
+        return graph.sub(entries.total(graph.add(entries.position, graph.const(1)), own), graph.const(1))
+    if rank.is_const(0) and not axis.parts:
         return graph.reduce("argmax", (axis,), entries.x, entries.domain)
     search = _Search(entries, graph.const(1), graph.add(rank, graph.const(1)))
     exists = graph.compare("<", rank, entries.total(graph.const(1), graph.true))
@@ -152,7 +161,7 @@ class _Search:
         return self.graph.any(lowest, self.graph.compare(">", self.entries.x, self.low))
 
     def _before(self, end: Node) -> Node:
-        return self.graph.compare("<", self.graph.index(self.entries.axis), end)
+        return self.graph.compare("<", self.entries.position, end)
 
 
 def _depth(nodes: list[Node]) -> int:
@@ -190,7 +199,7 @@ def _kind(axes: tuple[Axis, ...], entries: Entries | None, *others: Node) -> str
     if len(axes) > 1:
         return "over several axes"
     if entries is None:
-        return "over a joined axis"
+        return "over a joined axis of features"
     return "of vectors" if _has_widths(entries) else "for several numbers of a row"
 
 
@@ -247,7 +256,7 @@ def rank(expr: tree.Call, env: Environment) -> Value:
     (value,) = arguments_of(expr, env.inside(axes), ("x",))
     graph = env.scope.graph
     entries = _entries(env, axes, value.node, domain)
-    if entries is not None and not (entries.is_searched and entries.is_pairwise):
+    if entries is not None and not entries.axis.parts and not (entries.is_searched and entries.is_pairwise):
         return Value(_sum_before(entries, graph.const(1)), value.vector)
     free = value.node.axes | frozenset(axes)
     label = "'rank' of pairs, but in a comparison with a number,"
@@ -281,9 +290,10 @@ def compare_rank(env: Environment, operator: str, left: Node, right: Node) -> No
 
 def _entries(env: Environment, axes: tuple[Axis, ...], x: Node, domain: tuple[Node, ...]) -> Entries | None:
     graph = env.scope.graph
-    if len(axes) != 1 or axes[0].parts:
+    if len(axes) != 1:
         return None
-    return Entries(env, axes[0], graph.to_float(x), graph.all(*domain))
+    entries = Entries(env, axes[0], graph.to_float(x), graph.all(*domain))
+    return None if axes[0].parts and not entries.is_searched else entries
 
 
 def _has_widths(entries: Entries, *others: Node) -> bool:

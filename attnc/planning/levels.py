@@ -113,9 +113,10 @@ class _Scheduler:
     def _note_later(self, statistic: Node, shape: Shape, peers: frozenset[Node]) -> None:
         """Why it cannot run with the last of those that it reads."""
         read = max(peers)
-        if self.shape[read].loop is None or read.kind == "recur":
+        is_root = read.kind == "root" or statistic.kind == "root"
+        if read.kind == "recur" or (self.shape[read].loop is None and not is_root):
             return  # known before any pass
-        if read.kind == "root" or statistic.kind == "root":
+        if is_root:
             reason = "a root is looked for in passes of its own"
         elif self.shape[read] != shape:
             reason = "it goes over other tiles"

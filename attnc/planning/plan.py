@@ -156,13 +156,15 @@ class Nest:
 class Repeat:
     """Stages run again for each step of an axis, from the first or (`is_reverse`) from the last. `step` stands for the
     index in them. `states` are what stages fill, a state of one step, with its axes and the tensor of all steps, whose
-    first dimension is the axis; they read the latter at other steps."""
+    first dimension is the axis; they read the latter at other steps. It ends early once `until`, if there is one,
+    holds nothing but false."""
 
     axis: Axis
     step: Node
     is_reverse: bool
     states: tuple[tuple[Tensor, tuple[Axis, ...], Tensor], ...]
     stages: tuple[Stage, ...]
+    until: Tensor | None = None
 
 
 Stage = Pass | Nest | Repeat

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..analysis.groups import group_of
-from ..analysis.ranges import range_of
 from ..analysis.support import NotLowered
 from ..analysis.tile_reads import SUMMARY, Summary
 from ..ir import Axis, Graph, Node, Tensor
@@ -36,13 +35,12 @@ from .plan import (
     Pass,
     Plan,
     Repeat,
-    Solve,
     Stage,
     Store,
     Target,
 )
+from .searches import solve
 from .statistics import Shape, direct_statistics, separate_widths, shape_of_scans, statistics_of
-from .terms import size_of
 
 
 def make_plan(
@@ -55,10 +53,12 @@ def make_plan(
     for rewrite in (associate, separate_widths, stream_widths, separate_widths):
         nodes = rewrite(graph, nodes, roles)
     targets = [along_streamed(replace(target, node=node)) for target, node in zip(targets, nodes)]
-    return _Planner(graph, targets, roles, both, direct).run()
+    return Planner(graph, targets, roles, both, direct).run()
 
 
-class _Planner:
+class Planner:
+    """A plan as it is made."""
+
     def __init__(self, graph: Graph, targets: list[Target], roles: Roles, both: bool, direct: frozenset[str]) -> None:
         self.graph = graph
         self.targets = targets
@@ -102,7 +102,7 @@ class _Planner:
     def _stage(self, group: Group, plan: Schedule) -> None:
         members = [*group.members, *group.others]
         if group.root is not None:
-            self._solve(group, group.root)
+            solve(self, group, group.root)
             return
         if group.recurrence is not None:
             self._repeat(group.members)
@@ -115,61 +115,25 @@ class _Planner:
             return  # an earlier epilogue has stored all that it was for
         turned = [t for n, t in enumerate(stored) if any(_is_turned(t, other) for other in stored[:n])]
         stored = [t for t in stored if t not in turned]
-        rewriter = Rewriter(self.graph, replaced=self.available, visit=self._settle_at)
+        rewriter = Rewriter(self.graph, replaced=self.available, visit=self.settle_at)
         peers = set(members)
         renamed: dict[Node, Node] = {}
         for member in sorted(members):
-            built = Rewriter(self.graph, visit=self._settle_at, replaced={**self.available, **renamed})
+            built = Rewriter(self.graph, visit=self.settle_at, replaced={**self.available, **renamed})
             args = tuple(built(arg) for arg in member.args)
             renamed[member] = self.graph.reduce_as_is(member.op, member.attribute, *args)
-        now = Rewriter(self.graph, visit=self._settle_at, replaced={**self.available, **renamed})
+        now = Rewriter(self.graph, visit=self.settle_at, replaced={**self.available, **renamed})
         moves = {
             m: tuple(replace(move, anchor=now(move.anchor), by=now(move.by)) for move in plan.moves.get(m, ()))
             for m in peers
         }
         now_of = {m: renamed[m] for m in peers}
-        builder = PassBuilder(self.graph, self.roles, group, now_of, moves, None, self._summarise)
+        builder = PassBuilder(self.graph, self.roles, group, now_of, moves, None, self.summarise)
         built_pass = builder.build([(t, rewriter(t.node)) for t in stored])
         self.waiting = [t for t in self.waiting if t not in stored]
         self._finish(built_pass, builder, renamed, group, stored)
         if turned:
             self._stage(Group(group.level, group.shape, stored=[t.node for t in turned]), plan)
-
-    def _solve(self, group: Group, root: Node) -> None:
-        """A pass that is repeated for other values of the unknown; it takes the sums of f and its slope each time, and
-        with the last value what else is asked of it."""
-        assert group.shape.loop is not None, "a root without a sum over positions"
-        graph = self.graph
-        tensor, axes = self._temporary(root)
-        unknown = self._read(tensor, axes)
-        reads = {part: unknown for arg in root.args for part in walk(arg) if part.reads(root.attribute)}
-        known = {**self.available, **reads, root: unknown}
-        rewriter = Rewriter(graph, replaced=known, visit=self._settle_at)
-        f, slope, low, high = rewriter.all(root.args)
-        asked = {other: self._as_is(rewriter, other) for other in group.members[1:]}
-        own = [n for n in statistics_of([f, slope], self.roles) if unknown in set(walk(n))]
-        members = list(dict.fromkeys([*own, *asked.values()]))
-        inside = {inner for member in members for inner in walk(member) if inner is not member}
-        assert not inside & set(members), "a root whose sums read one another"
-        solved = replace(group, members=members)
-        builder = PassBuilder(graph, self.roles, solved, {m: m for m in members}, {}, unknown, self._summarise)
-        made = builder.build([])
-        assert all(accumulator.home == ROW for accumulator in made.accumulators), "a root with sums along columns"
-        final = {member: builder.nodes[member] for member in members}
-        value, rate = (
-            builder.settle_groups(Rewriter(graph, replaced=final)(node), keep=frozenset(final.values()))
-            for node in (f, slope)
-        )
-        rises = range_of(root.args[1])[0] >= 0
-        last = tuple(final[now] for now in asked.values())
-        solve = Solve(unknown, low, high, value, rate, size_of(graph, value), rises, root.is_least, last)
-        epilogue = [Store(tensor, axes, unknown)]
-        for other, now in asked.items():
-            place, along = self._temporary(other)
-            epilogue.append(Store(place, along, final[now]))
-            self._provide(other, self._read(place, along))
-        self._append(replace(made, solve=solve, epilogue=tuple(epilogue)))
-        self._provide(root, unknown)
 
     def _repeat(self, members: list[Node]) -> None:
         """The stages of one step, planned by themselves; they read states of other steps in the tensors of all."""
@@ -180,7 +144,7 @@ class _Planner:
         targets = []
         for state, axes in zip(recurrence.states, recurrence.axes):
             rest = self.roles.memory_order(axis for axis in axes if axis is not recurrence.axis)
-            tensor = self._new_temporary((recurrence.axis, *rest), state.type)
+            tensor = self.new_temporary((recurrence.axis, *rest), state.type)
             places[state] = (tensor, tuple(axes.index(axis) for axis in (recurrence.axis, *rest)))
             now = replace(tensor, name=tensor.name + NOW, sizes=tensor.sizes[1:])
             targets.append((now, tensor, rest))
@@ -190,20 +154,24 @@ class _Planner:
                 return self._other_step(*places[node.attribute], node.args)
             if node.kind == "at" and recurrence.axis.size in {axis.size for axis in node.attribute}:
                 return self._at_step(node, recurrence.axis.size)
-            return self._settle_at(node)
+            return self.settle_at(node)
 
         rewriter = Rewriter(graph, visit, self.available)
         at_step = {recurrence.axis: step}
         nodes = [substitute(graph, rewriter(value), at_step) for value in values]
         wanted = [Target(now, rest, node) for (now, _, rest), node in zip(targets, nodes)]
-        inner = _Planner(graph, wanted, self.roles, self.both, self.direct)
-        inner.temporaries, inner.totals = self.temporaries, self.totals
-        stages = inner.run().stages
+        stages = self.stages_for(wanted)
         states = tuple((now, rest, tensor) for now, tensor, rest in targets)
         self.stages.append(Repeat(recurrence.axis, step, recurrence.is_reverse, states, stages))
         for member in members:
             _, tensor, rest = targets[member.attribute[1]]
-            self._provide(member, self._read(tensor, (recurrence.axis, *rest)))
+            self.provide(member, self.read(tensor, (recurrence.axis, *rest)))
+
+    def stages_for(self, targets: list[Target]) -> tuple[Stage, ...]:
+        """Planned by themselves, with the memory of this plan."""
+        inner = Planner(self.graph, targets, self.roles, self.both, self.direct)
+        inner.temporaries, inner.totals = self.temporaries, self.totals
+        return inner.run().stages
 
     def _other_step(self, tensor: Tensor, order: tuple[int, ...], positions: tuple[Node, ...]) -> Node:
         """A state at another step; 0 where there is none."""
@@ -218,14 +186,14 @@ class _Planner:
         steps = {axis: position for axis, position in moves.items() if axis.size is size}
         rest = {axis: position for axis, position in moves.items() if axis not in steps}
         value = substitute(self.graph, node.args[0], steps)
-        return self._settle_at(self.graph.at(value, tuple(rest), tuple(rest.values()))) if rest else value
+        return self.settle_at(self.graph.at(value, tuple(rest), tuple(rest.values()))) if rest else value
 
-    def _as_is(self, rewriter: Rewriter, statistic: Node) -> Node:
+    def as_is(self, rewriter: Rewriter, statistic: Node) -> Node:
         """A statistic of other operands, still a statistic."""
         args = tuple(rewriter(arg) for arg in statistic.args)
         return self.graph.reduce_as_is(statistic.op, statistic.attribute, *args)
 
-    def _settle_at(self, node: Node) -> Node:
+    def settle_at(self, node: Node) -> Node:
         """A value at other positions, once what it holds can simply be read there."""
         if node.kind != "at" or not set(statistics_of([node.args[0]], self.roles)) <= self.totals:
             return node
@@ -253,19 +221,19 @@ class _Planner:
             own = builder.nodes[now]
             if own in in_rows and member in needed:
                 if own not in kept:
-                    tensor, axes = self._temporary(member)
+                    tensor, axes = self.temporary(member)
                     epilogue.append(Store(tensor, axes, own))
-                    kept[own] = self._read(tensor, axes)
-                self._provide(member, kept[own])
+                    kept[own] = self.read(tensor, axes)
+                self.provide(member, kept[own])
             elif own not in in_rows:
                 accumulator = next(a for a in accumulators if a.node is own)
                 assert accumulator.storage is not None
-                self._provide(member, self._total(member, accumulator))
+                self.provide(member, self._total(member, accumulator))
         stores = tuple(self._store(t, s.node) for t, s in zip(stored, made.tile_stores))
         made = replace(made, accumulators=tuple(accumulators), epilogue=tuple(epilogue), tile_stores=stores)
-        self._append(made)
+        self.append(made)
 
-    def _append(self, made: Pass) -> None:
+    def append(self, made: Pass) -> None:
         """After what its tiles are told by."""
         classes = made.classes
         read = {node.attribute for root in classes.nodes for node in walk(root) if node.kind == "read"}
@@ -278,16 +246,16 @@ class _Planner:
             self.stages.append(Nest(tuple(stores)))
         self.stages.append(made)
 
-    def _summarise(self, summary: Summary) -> Tensor:
+    def summarise(self, summary: Summary) -> Tensor:
         """The tensor of a summary; it is filled before the first pass whose tiles it tells."""
         if summary not in self.summaries:
             axes, value = summary.axes_and_value(self.graph)
-            self.summaries[summary] = (self._new_temporary(axes, value.type, SUMMARY), axes, value)
+            self.summaries[summary] = (self.new_temporary(axes, value.type, SUMMARY), axes, value)
         return self.summaries[summary][0]
 
     def _rewrite(self, node: Node, renamed: dict[Node, Node], builder: PassBuilder) -> Node:
         final = {old: builder.nodes[new] for old, new in renamed.items()}
-        rewritten = Rewriter(self.graph, replaced={**self.available, **final}, visit=self._settle_at)(node)
+        rewritten = Rewriter(self.graph, replaced={**self.available, **final}, visit=self.settle_at)(node)
         return builder.settle_groups(rewritten, keep=frozenset(final.values()))
 
     def _fits_epilogue(
@@ -316,13 +284,13 @@ class _Planner:
             raise NotLowered(accumulator.node.span, what).error()
         axes = builder.storage_axes(accumulator)
         origin = SHARES if accumulator.home == FREE else "temporary"
-        tensor = self._new_temporary(axes, accumulator.node.type, origin)
+        tensor = self.new_temporary(axes, accumulator.node.type, origin)
         return replace(accumulator, storage=tensor, storage_axes=axes)
 
     def _total(self, member: Node, accumulator: Accumulator) -> Node:
         """The sum of the workers' shares, in a fixed order."""
         assert accumulator.storage is not None
-        read = self._read(accumulator.storage, accumulator.storage_axes)
+        read = self.read(accumulator.storage, accumulator.storage_axes)
         extra = tuple(axis for axis in accumulator.storage_axes if axis not in member.axes)
         ties = [c for c in conjuncts(member.domain) if self._tells(c, accumulator.storage_axes)]
         total = self.graph.reduce("sum", extra, read, self.graph.all(*ties)) if extra else read
@@ -334,19 +302,19 @@ class _Planner:
         item = group_of(condition, self.roles)
         return item is not None and item[0] in axes and item[1] not in axes
 
-    def _temporary(self, node: Node) -> tuple[Tensor, tuple[Axis, ...]]:
+    def temporary(self, node: Node) -> tuple[Tensor, tuple[Axis, ...]]:
         axes = self.roles.memory_order(node.axes)
-        return self._new_temporary(axes, node.type, SHARES if node.op == "total" else "temporary"), axes
+        return self.new_temporary(axes, node.type, SHARES if node.op == "total" else "temporary"), axes
 
-    def _new_temporary(self, axes: tuple[Axis, ...], type: str, origin: str = "temporary") -> Tensor:
+    def new_temporary(self, axes: tuple[Axis, ...], type: str, origin: str = "temporary") -> Tensor:
         tensor = Tensor(f"temporary{len(self.temporaries)}", tuple(a.size for a in axes), type, origin)
         self.temporaries.append((tensor, axes))
         return tensor
 
-    def _read(self, tensor: Tensor, axes: tuple[Axis, ...]) -> Node:
+    def read(self, tensor: Tensor, axes: tuple[Axis, ...]) -> Node:
         return self.graph.read(tensor, tuple(self.graph.index(axis) for axis in axes))
 
-    def _provide(self, member: Node, read: Node) -> None:
+    def provide(self, member: Node, read: Node) -> None:
         self.available[member] = read
 
     def _read_later(self, group: Group) -> set[Node]:
@@ -364,17 +332,17 @@ class _Planner:
     def _nest_statistics(self, members: list[Node]) -> None:
         """Reductions without tiles that a pass will read."""
         stores = []
-        rewriter = Rewriter(self.graph, replaced=self.available, visit=self._settle_at)
+        rewriter = Rewriter(self.graph, replaced=self.available, visit=self.settle_at)
         for member in members:
             if member in self._read_later(Group(0, Shape(None, None, frozenset()), members)):
-                tensor, axes = self._temporary(member)
+                tensor, axes = self.temporary(member)
                 stores.append(Store(tensor, axes, rewriter(member)))
-                self._provide(member, self._read(tensor, axes))
+                self.provide(member, self.read(tensor, axes))
         if stores:
             self.stages.append(Nest(tuple(stores)))
 
     def _nest(self, targets: list[Target]) -> None:
-        rewriter = Rewriter(self.graph, replaced=self.available, visit=self._settle_at)
+        rewriter = Rewriter(self.graph, replaced=self.available, visit=self.settle_at)
         stores = tuple(self._store(t, rewriter(t.node)) for t in targets)
         if stores:
             self.stages.append(Nest(stores))

@@ -38,7 +38,9 @@ def _stages(stages: Sequence[Stage], lines: list[str], numbers: Iterator[int], i
             states = ", ".join(f"{tensor.label}[{stage.axis.name}]" for _, _, tensor in stage.states)
             order = "last to the first" if stage.is_reverse else "first to the last"
             step = f"{stage.axis.name} = {expression(stage.step)}"
-            lines.append(f"{indent}for each {step}, from the {order}, filling {states}:")
+            what = f"filling {states}" if states else ""
+            what = f"until '{stage.until.label}' is false everywhere" if stage.until is not None else what
+            lines.append(f"{indent}for each {step}, from the {order}, {what}:")
             _stages(stage.stages, lines, numbers, indent + "  ")
             continue
         number = next(numbers)

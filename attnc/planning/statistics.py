@@ -9,7 +9,7 @@ from ..analysis.groups import group_of
 from ..analysis.support import NotLowered
 from ..ir import Axis, Graph, Node
 from ..ir.logic import conjuncts
-from ..ir.node import open_nodes, reachable
+from ..ir.node import open_nodes, reachable, walk
 from ..ir.rewrite import Rewriter
 from ..ir.roles import LENGTH, OUTER, WIDTH, Roles
 from .carried import scans_below
@@ -119,16 +119,28 @@ def inner_statistics(root: Node, roles: Roles) -> list[Node]:
     return [node for node in nodes if node in hidden and node.kind == "reduce" and is_statistic(node, roles)]
 
 
+def is_one_pass(root: Node, roles: Roles) -> bool:
+    """Whether the sums of a root's own go over the same tiles, a number for each row, and read none of one another."""
+    inner = inner_statistics(root, roles)
+    shapes = {shape_of(one, roles) for one in inner}
+    if len(shapes) != 1 or roles.axes(root.axes, WIDTH):
+        return False
+    (shape,) = shapes
+    if shape.loop is None or any(shape.row is not None and shape.row not in one.axes for one in inner):
+        return False
+    below = {part for one in inner for part in walk(one) if part is not one}
+    return not below & set(inner)
+
+
 def shape_of(statistic: Node, roles: Roles, both: bool = False) -> Shape:
     """The tiles of a statistic. Its row axis is a kept length; where none is kept, one of two reduced ones. `both`:
     whether many workers may go through rows that are summed up."""
     if statistic.kind == "recur":
         return Shape(None, None, frozenset())
     if statistic.kind == "root":
-        shapes = {shape_of(inner, roles) for inner in inner_statistics(statistic, roles)}
-        assert shapes, "a root without a sum over positions that reads its unknown"
-        assert len(shapes) == 1, "a root that needs more than one pass for each step"
-        return shapes.pop()
+        if not is_one_pass(statistic, roles):
+            return Shape(None, None, frozenset())
+        return shape_of(inner_statistics(statistic, roles)[0], roles)
     own = statistic.axes - scattered_axes(statistic, roles)
     scans = scans_below(statistic, roles)
     if scans:

@@ -153,6 +153,26 @@ template <> inline double from_order<double>(int64_t key) {
   return x;
 }
 template <> inline int64_t from_order<int64_t>(int64_t key) { return key; }
+ATTNC_INLINE v_long in_order(v_double x) {
+  const v_long bits = (v_long)x;
+  return bits < 0 ? bits ^ 0x7fffffffffffffff : bits;
+}
+ATTNC_INLINE wide in_order(v_float x) {
+  const v_int bits = (v_int)x;
+  return convert_longs(bits < 0 ? bits ^ 0x7fffffff : bits);
+}
+template <class T> static inline v_double from_order(v_long key) {
+  return (v_double)(key < 0 ? key ^ 0x7fffffffffffffff : key);
+}
+template <class T> static inline v_float from_order(wide key) {
+  const v_int bits = convert_ints(key);
+  return (v_float)(bits < 0 ? bits ^ 0x7fffffff : bits);
+}
+// How far numbers of this size lie apart.
+ATTNC_INLINE float rounding(float x) { return magnitude(x) * 1.1920928955078125e-07f; }
+ATTNC_INLINE double rounding(double x) { return magnitude(x) * 2.220446049250313e-16; }
+ATTNC_INLINE v_float rounding(v_float x) { return abs(x) * 1.1920928955078125e-07f; }
+ATTNC_INLINE v_double rounding(v_double x) { return abs(x) * 2.220446049250313e-16; }
 ATTNC_INLINE int64_t middle_of(int64_t below, int64_t above) { return (below & above) + ((below ^ above) >> 1); }
 
 // Goes on to the next middle of what is left, the condition being known at the last one; whether several are left.
@@ -162,6 +182,11 @@ template <class K> static bool search_step(bool holds, K &t, int64_t &below, int
   if (holds) above = middle; else below = middle + 1;
   t = from_order<K>(middle_of(below, above));
   return below < above;
+}
+
+static inline bool any_of(const int64_t *p, int64_t count) {
+  for (int64_t n = 0; n < count; n++) if (p[n]) return true;
+  return false;
 }
 
 // ---- values

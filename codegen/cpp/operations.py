@@ -141,6 +141,9 @@ def _map(em: Emitter, node: Node) -> Value:
         bits = f"upper_bits({em.with_lanes(arg, True).text if lanes else arg.text})"
         bits = f"to_float<T>({bits})" if lanes else f"T({bits})"
         return em.define(FLOAT, f"(({bits} + T(0.5)) * T({2.0**-23!r}))", level, lanes)
+    if node.op == "from_order":
+        (arg,) = args
+        return em.define(FLOAT, f"from_order<T>({em.with_lanes(arg, True).text if lanes else arg.text})", level, lanes)
     texts = [_float(em, arg, lanes) for arg in args]
     return em.define(FLOAT, _FLOAT_CALLS.get(node.op, _call(node.op))(texts), level, lanes)
 
@@ -245,6 +248,8 @@ def _integer(em: Emitter, node: Node, args: list[Value], level: int, lanes: bool
         text = f"{node.op}({args[0].text})"
         text = f"to_longs<T>({text})" if lanes else f"int64_t({text})"
         return em.define(INT, text, level, lanes, wide=lanes)
+    if node.op == "in_order":
+        return em.define(INT, f"in_order({args[0].text})", level, lanes, wide=lanes)
     wide = lanes and not (_narrow(em, node) and all(_narrow(em, arg) for arg in node.args))
     texts = [em.with_lanes(arg, wide).text if lanes else arg.text for arg in args]
     if node.is_sum:

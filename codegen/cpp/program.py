@@ -166,6 +166,8 @@ class _ProgramWriter:
                 em.line(f"memset(x.{tensor.name}, 0, {count});")
             for line in self.steps:
                 em.line(line)
+            if run.until is not None:
+                em.line(f"if (!any_of(x.{run.until.name}, {_elements(own[run.until], em)})) break;")
         self.steps = [*before, *em.function("")]
 
     def _emitter(self) -> Emitter:

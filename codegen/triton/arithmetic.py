@@ -30,6 +30,11 @@ def call(em: Emitter, op: str, texts: list[str]) -> str:
     return f"{op}({', '.join(texts)})"
 
 
+def from_order(em: Emitter, key: str) -> str:
+    """The number that an integer in the order of numbers stands for."""
+    return f"{'from_wide_order' if em.names.float == 'tl.float64' else 'from_order'}({key})"
+
+
 _FLOAT_CALLS = {
     "log": "tl.log",
     "erf": "tl.erf",

@@ -215,13 +215,33 @@ def solve_step(f, slope, size, step, t, below, above):
 @triton.jit
 def in_order(x):
     """Floating numbers as integers in the same order."""
-    bits = tl.cast(x, tl.float32).to(tl.int32, bitcast=True)
-    return tl.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
+    if x.dtype == tl.float64:
+        wide = x.to(tl.int64, bitcast=True)
+        return tl.where(wide < 0, wide ^ 0x7FFFFFFFFFFFFFFF, wide)
+    else:
+        bits = tl.cast(x, tl.float32).to(tl.int32, bitcast=True)
+        return tl.cast(tl.where(bits < 0, bits ^ 0x7FFFFFFF, bits), tl.int64)
 
 
 @triton.jit
 def from_order(key):
-    return tl.where(key < 0, key ^ 0x7FFFFFFF, key).to(tl.float32, bitcast=True)
+    """The number that an integer in this order stands for."""
+    bits = tl.cast(key, tl.int32)
+    return tl.where(bits < 0, bits ^ 0x7FFFFFFF, bits).to(tl.float32, bitcast=True)
+
+
+@triton.jit
+def from_wide_order(key):
+    return tl.where(key < 0, key ^ 0x7FFFFFFFFFFFFFFF, key).to(tl.float64, bitcast=True)
+
+
+@triton.jit
+def rounding(x):
+    """How far numbers of this size lie apart."""
+    if x.dtype == tl.float64:
+        return tl.abs(x) * 2.220446049250313e-16
+    else:
+        return tl.abs(x) * 1.1920928955078125e-07
 
 
 @triton.jit

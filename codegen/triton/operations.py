@@ -9,7 +9,7 @@ from attnc.ir.node import BOOL, FLOAT, INT
 from attnc.ir.rewrite import substitute
 from attnc.planning.plan import STEP
 
-from .arithmetic import call, exponential, joined, scaled_product, sum_of
+from .arithmetic import call, exponential, from_order, joined, scaled_product, sum_of
 from .emitter import Emitter, Value
 from .names import literal
 from .reads import read
@@ -123,6 +123,8 @@ def _map(em: Emitter, node: Node) -> Value:
         if known is not None:
             return Value(literal(known, FLOAT), FLOAT)
         return joined(em, FLOAT, args, lambda t: f"tl.cast({t[0]}, {em.names.float})")
+    if node.op == "from_order":
+        return joined(em, FLOAT, args, lambda t: from_order(em, t[0]))
     return joined(em, FLOAT, [_as_number(em, arg) for arg in args], lambda t: call(em, node.op, t), node.op)
 
 
@@ -140,6 +142,9 @@ def _integer(em: Emitter, node: Node, args: list[Value]) -> Value:
     if node.op in ("floor", "ceil", "round"):
         spell = {"floor": "tl.floor", "ceil": "tl.ceil", "round": "round_even"}[node.op]
         value = joined(em, INT, args, lambda t: f"tl.cast({spell}({t[0]}), tl.int64)")
+        return Value(value.text, INT, value.dims, value.level, True)
+    if node.op == "in_order":
+        value = joined(em, INT, [_as_number(em, arg) for arg in args], lambda t: f"in_order({t[0]})")
         return Value(value.text, INT, value.dims, value.level, True)
     args = _widened(em, node, args)
     if node.is_product:

@@ -11,7 +11,7 @@ from attnc.ir.node import FLOAT, INT, walk
 from attnc.planning.plan import Solve, Store
 
 from ..statements import Collect, Local, Packed, RunPass, Sweep
-from .arithmetic import LOG2_E, joined
+from .arithmetic import LOG2_E, from_order, joined
 from .emitter import Block, Emitter, Value
 from .names import ELEMENTS, Part
 from .reads import read_raw, store_value
@@ -226,7 +226,7 @@ class PassWriter:
             em.line(f"{name} = {f'in_order({bound})' if solve.is_search and is_float else bound}")
         em.known[solve.unknown] = access
         if solve.is_search:
-            em.line(f"unknown = {'from_order' if is_float else ''}(middle_of(below, above))")
+            em.line(f"unknown = {from_order(em, 'middle_of(below, above)') if is_float else 'middle_of(below, above)'}")
         else:
             em.line("unknown = below")
         if solve.asked:  # what is read after the loop is there before it
@@ -245,7 +245,7 @@ class PassWriter:
                 step = f"search_step({f}, below, above)"
             em.line(f"unknown, below, above, moving = {step}")
             if solve.is_search and is_float:
-                em.line("unknown = from_order(unknown)")
+                em.line(f"unknown = {from_order(em, 'unknown')}")
             valid = " & row_valid" if rows else ""
             em.line(
                 f"moves = tl.sum(tl.cast(moving{valid}, tl.int32), 0)" if rows else "moves = tl.cast(moving, tl.int32)"

@@ -67,7 +67,8 @@ class Buffer:
 @dataclass(frozen=True)
 class Repeated:
     """Launches from `first` up to `last` are made for each index of an axis of this size, which the parameter `step`
-    holds. `states` are tensors of one step, with those of all steps; `zeroed` are filled with 0 before each."""
+    holds. `states` are tensors of one step, with those of all steps; `zeroed` are filled with 0 before each. Where
+    `until` names a tensor, they end once it holds nothing but false."""
 
     first: int
     last: int
@@ -76,6 +77,7 @@ class Repeated:
     is_reverse: bool
     states: tuple[tuple[str, str], ...]
     zeroed: tuple[str, ...]
+    until: str = ""
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,8 @@ class _ModuleWriter:
         zeroed = tuple(tensor.name for tensor in run.zeroed)
         size = self._encoded(run.axis.size)
         step = run.step.attribute
-        self.repeats.append(Repeated(first, len(self.launches), step, size, run.is_reverse, states, zeroed))
+        until = run.until.name if run.until is not None else ""
+        self.repeats.append(Repeated(first, len(self.launches), step, size, run.is_reverse, states, zeroed, until))
 
     def _pass(self, run: RunPass, number: int, packs: list[Pack]) -> None:
         packed = [one for pack in packs for one in pack.packed]

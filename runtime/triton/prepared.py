@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
@@ -48,12 +48,14 @@ class Machine(Protocol):
 
 @dataclass(frozen=True)
 class Step:
-    """One launch, bound; without a runner, its tensors are filled with 0. A place in a tensor's first dimension stands
-    for the part there; None for all of it."""
+    """One launch, bound; without a runner, its tensors are filled with 0, or, where `end` is the place of a step, what
+    is next is that step if the tensor holds nothing but false. A place in a tensor's first dimension stands for the
+    part there; None for all of it."""
 
     run: Runner | None
     grid: int
     tensors: tuple[tuple[str, int | None], ...]
+    end: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,10 +78,15 @@ class TritonPrepared:
             names = tuple(f"{m.name}{list(m.shape)}" for m in (*self.fills, *self.buffers))
             raise OutOfMemory(self.attention, names).error() from None
         every = {**tensors, **filled, **own}
-        for step in self.steps:
+        number = 0
+        while number < len(self.steps):
+            step = self.steps[number]
+            number += 1
             operands = [every[name] if place is None else every[name][place] for name, place in step.tensors]
             if step.run is not None:
                 step.run(step.grid, operands)
+            elif step.end:
+                number = number if bool(operands[0].any()) else step.end
             else:
                 for operand in operands:
                     operand.zero_()
@@ -114,19 +121,26 @@ def prepare_triton(
     strides |= {now: strides[whole][1:] for now, whole in parts.items()}
     wide = {a.of for launch in kernel.launches for a in launch.arguments if a.type == "wide"}
     aligned = all(_is_aligned(tensors[name], name in wide) for name in kernel.tensors if name in tensors)
-    steps = []
-    for what, number, repeat, step in in_order(len(kernel.launches), kernel.repeats, known):
-        if what == "zero":
+    steps: list[Step] = []
+    waiting: dict[str, list[int]] = {}  # steps that may go on after the end of what is repeated
+    for what, number, around in in_order(len(kernel.launches), kernel.repeats, known):
+        if what == "launch":
+            launch = kernel.launches[number]
+            grid = math.prod(int(evaluate(size, known)) for size in launch.outer) * blocks[number]
+            if grid:
+                at = {now: (whole, step) for repeat, step in around for now, whole in repeat["states"]}
+                here = {**known, **{repeat["step"]: step for repeat, step in around}}
+                values = [_value(argument, strides, here) for argument in launch.arguments]
+                runner = machine.bind(kernel, launch, choices[number], values, aligned, evens[number])
+                names = (argument.of for argument in launch.arguments if argument.kind == "tensor")
+                steps.append(Step(runner, grid, tuple(at.get(name, (name, None)) for name in names)))
+        elif what == "end":
+            for place in waiting.pop(number):
+                steps[place] = replace(steps[place], end=len(steps))
+        else:
+            if what == "until":
+                waiting.setdefault(number, []).append(len(steps))
             steps.append(Step(None, 0, ((number, None),)))
-            continue
-        launch = kernel.launches[number]
-        grid = math.prod(int(evaluate(size, known)) for size in launch.outer) * blocks[number]
-        if grid:
-            here = {**known, repeat["step"]: step} if repeat is not None else known
-            values = [_value(argument, strides, here) for argument in launch.arguments]
-            runner = machine.bind(kernel, launch, choices[number], values, aligned, evens[number])
-            names = (argument.of for argument in launch.arguments if argument.kind == "tensor")
-            steps.append(Step(runner, grid, tuple((parts[n], step) if n in parts else (n, None) for n in names)))
     return TritonPrepared(attention, kernel, machine.device, fills, buffers, tuple(steps))
 
 

@@ -59,11 +59,16 @@ class Kernels:
         every = {**tensors, **results}
         for buffer in self.manifest["buffers"]:
             every[buffer["name"]] = _take(buffer["sizes"], buffer["dtype"], known, device, buffer["is_zeroed"])
-        for what, number, repeat, step in in_order(len(self.steps), self.manifest["repeats"], known):
-            if what == "zero":
-                every[number].zero_()
+        ended = ""  # what is skipped up to its end
+        for what, number, around in in_order(len(self.steps), self.manifest["repeats"], known):
+            if ended or what != "launch":
+                ended = "" if what == "end" and number == ended else ended
+                if what == "zero" and not ended:
+                    every[number].zero_()
+                elif what == "until" and not ended and not bool(every[number].any()):
+                    ended = number
                 continue
-            if repeat is not None:
+            for repeat, step in around:
                 known[repeat["step"]] = step
                 every.update({now: every[whole][step] for now, whole in repeat["states"]})
             launch, choice, compiled = self.steps[number]

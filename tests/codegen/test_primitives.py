@@ -83,4 +83,7 @@ def test_every_pointwise_primitive_is_used_above():
         "finite_or",
         "at_most_zero",
         "implicit",
-    }  # what softmax, masks and derivatives are made of
+        "in_order",
+        "from_order",
+        "rounding",
+    }  # what softmax, masks, derivatives and searches in steps (tests/prelude/test_roots.py) are made of

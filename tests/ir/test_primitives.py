@@ -82,4 +82,4 @@ def test_every_differentiable_primitive_has_a_meaning_to_be_checked_against():
 
 
 def test_torch_spells_every_primitive():
-    assert PRIMITIVES.keys() - BUILT_BY_THE_GRAPH - pointwise.POINTWISE.keys() == {"to_float", "unit"}
+    assert PRIMITIVES.keys() - BUILT_BY_THE_GRAPH - pointwise.POINTWISE.keys() == {"to_float", "unit", "from_order"}

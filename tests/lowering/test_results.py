@@ -132,8 +132,8 @@ NOT_LOWERED = {
     "'top' over several axes": "axis x, y: 4 input f[4, 4] "
     "score t = q[i] @ k[j] + sum[x, y](f[x, y] if top[x, y](f[x, y], 3) else 0.0)",
     "'top' of vectors": "require D == E let t = topk[j](v[j], 3) aggregate out[i] = sum[j](v[j] * t) * q[i]",
-    "'top' over a joined axis": "axis c: 3 axis u: j | c let kept = topk[u](join[u](q[i] @ k[j], 0.0), 3) "
-    "score s = 1.0 if kept[j] else 0.0",
+    "'top' over a joined axis of features": "axis c: 3 axis e: 4 axis u: e | c let z = join[u](1.0 * e, 2.0 * c) "
+    "let w = sum[u](z if topk[u](z, 3) else 0.0) score s = q[i] @ k[j] + w",
     "the scan 'cumsum' over a joined axis": "axis c: 3 axis u: j | c let w = cumsum[u](join[u](q[i] @ k[j], 0.0)) "
     "score s = w[j]",
     "'solve'": "input A[D, D] axis c: D let z[d] = solve[d, c](A[d, c], w[d]) input w[D] "

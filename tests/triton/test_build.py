@@ -151,11 +151,11 @@ def test_steps_are_built(tmp_path):
         (repeat,) = made[direction]["repeats"]
         count = len(made["split"][direction])
         order = list(in_order(count, [repeat], {"rounds": 4}))
-        inner = [(number, step) for _, number, one, step in order if one is not None]
+        inner = [(number, around[0][1]) for _, number, around in order if around]
         steps = [step for number, step in inner if number == repeat["first"]]
         assert steps == ([3, 2, 1, 0] if is_reverse else [0, 1, 2, 3]) and repeat["is_reverse"] == is_reverse
         assert len(order) == count + 3 * (repeat["last"] - repeat["first"])
-        assert [n for _, n, one, _ in order if one is None] == [*range(repeat["first"]), *range(repeat["last"], count)]
+        assert [n for _, n, around in order if not around] == [*range(repeat["first"]), *range(repeat["last"], count)]
 
 
 def test_a_search_is_built(tmp_path):

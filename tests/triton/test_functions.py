@@ -144,6 +144,28 @@ def test_of_two_arguments(module, name):
     assert errors[worst] <= bound, (x[worst], y[worst], found[worst], errors[worst])
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_order_of_numbers(module, dtype):
+    """As integers they are in the same order, next ones are next, and they come back."""
+    ordered = torch.cat([WIDE, SPECIAL[SPECIAL == SPECIAL]]).to(dtype).sort().values
+    keys = call(module, "in_order", ordered, dtype="int64")
+    rises = ordered[1:] > ordered[:-1]
+    assert torch.all(keys[1:][rises] > keys[:-1][rises]) and torch.all(keys[1:] >= keys[:-1])
+    following = torch.nextafter(ordered, torch.full_like(ordered, math.inf))
+    finite = torch.isfinite(ordered) & (ordered != 0) & (following != 0)
+    assert torch.equal(
+        (call(module, "in_order", following, dtype="int64") - keys)[finite], torch.ones_like(keys)[finite]
+    )
+    back = "from_order" if dtype == torch.float32 else "from_wide_order"
+    assert torch.equal(call(module, back, keys, dtype=str(dtype)[6:]), ordered)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_rounding(module, dtype):
+    x = torch.cat([WIDE, torch.zeros(1)]).to(dtype)
+    assert torch.equal(call(module, "rounding", x), x.abs() * torch.finfo(dtype).eps)
+
+
 def test_logarithm_for_powers(module):
     """To 49 bits, also of subnormal numbers."""
     x = torch.cat([WIDE.abs(), torch.linspace(0.5, 2, 4001), torch.tensor([1 + 2.0**-23, 1 - 2.0**-24])])
