@@ -88,7 +88,7 @@ def _outermost(roots: Sequence[Node], pieces: Mapping[Node, Piece], name: str, r
     """The statistics that nodes read; all must be such as merge."""
 
     def is_piece(node: Node) -> bool:
-        if node not in pieces and (node.kind in ("root", "recur") or roles.sums_more(node)):
+        if node not in pieces and (node.kind in ("root", "recur", "scan") or roles.sums_more(node)):
             raise NotMergeable(name, f"'{expression(node, longest=60)}' needs all of them at once").error()
         return node in pieces
 

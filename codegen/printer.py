@@ -114,7 +114,8 @@ def _tile(statement: TileStatement, names: dict[Node, str]) -> list[str]:
     if isinstance(statement, Carry):
         node = statement.tile.node
         rest = {other: name for other, name in names.items() if other is not node}
-        return [f"{statement.tile.name} = {expression(node, rest)}, carried in {statement.state}"]
+        how = "from a walk of its own" if node.is_rank else f"carried in {statement.state}"
+        return [f"{statement.tile.name} = {expression(node, rest)}, {how}"]
     if isinstance(statement, Follow):
         scaled = ", ".join(local.name for local in statement.scaled)
         anchors = ", ".join(expression(r.anchor, names, 60) for r in statement.rescales)
@@ -123,6 +124,7 @@ def _tile(statement: TileStatement, names: dict[Node, str]) -> list[str]:
         return [f"{statement.local.name} += {statement.tile.name} · {statement.right.name}"]
     if isinstance(statement, AccumulateColumns):
         return [f"{statement.storage.name} += transposed {statement.tile.name} · {statement.right.name}"]
+    assert isinstance(statement, Sweep), "a walk before that of the pass"
     return _sweep(statement, names)
 
 

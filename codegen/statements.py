@@ -73,10 +73,18 @@ class Contract:
 
 @dataclass(frozen=True)
 class Carry:
-    """tile[row, loop] = a scan (its node says of what) over all columns so far; `state` goes on with the next tile."""
+    """tile[row, loop] = a scan (its node says of what) over all columns so far; `state` goes on with the next tile. A
+    rank stands there already, from a walk of its own."""
 
     tile: Local
     state: str
+
+
+@dataclass(frozen=True)
+class Gather:
+    """Keeps what a rank is of, for all columns of the rows of a block: before its own walk."""
+
+    tile: Local
 
 
 @dataclass(frozen=True)
@@ -143,7 +151,7 @@ class AccumulateColumns:
     right: Local
 
 
-TileStatement = Contract | Carry | Follow | Sweep | Accumulate | AccumulateColumns
+TileStatement = Contract | Carry | Gather | Follow | Sweep | Accumulate | AccumulateColumns
 
 
 @dataclass(frozen=True)
@@ -159,6 +167,16 @@ class Tiles:
     @property
     def scans(self) -> list[Carry]:
         return [statement for statement in self.body if isinstance(statement, Carry)]
+
+    @property
+    def ranks(self) -> list[Tiles]:
+        """For each rank, in order, the walk that gathers what it is of."""
+        found = []
+        for place, statement in enumerate(self.body):
+            if isinstance(statement, Carry) and statement.tile.node.is_rank:
+                before = tuple(one for one in self.body[:place] if isinstance(one, Contract | Carry))
+                found.append(replace(self, body=(*before, Gather(statement.tile)), is_reverse=False))
+        return found
 
 
 def swept(tiles: Tiles) -> Iterator[Node]:

@@ -16,7 +16,7 @@ from attnc.ir.axis import in_order
 from attnc.ir.node import BOOL, FLOAT, INT, reachable
 
 from .pointwise import POINTWISE, TYPED, Array, power
-from .scans import scan_densely
+from .scans import rank_densely, scan_densely
 from .steps import Step, one_step, other_step, recur, still
 
 
@@ -392,6 +392,7 @@ _RULES: dict[str, Callable[[Evaluator, Node], Any]] = {
     "at": _at,
     "reduce": _reduce,
     "root": _root,
+    "scan": rank_densely,
     "recur": recur,
     "opaque": _opaque,
 }

@@ -44,4 +44,14 @@ def scan_densely(ev: Evaluator, node: Node) -> Array | None:
     return value.permute([named.index(axis) for axis in in_order(frozenset(named))])
 
 
-__all__ = ["scan_densely"]
+def rank_densely(ev: Evaluator, node: Node) -> Array:
+    """By sorting: how many entries of the domain stand before each one."""
+    axes = in_order(node.axes)
+    dim, shape = axes.index(node.attribute[0]), [ev.length(axis) for axis in axes]
+    x, inside = (ev.aligned(arg, node.axes).expand(shape) for arg in node.args)
+    order = x.sort(dim=dim, descending=True, stable=True).indices
+    counted = inside.to(torch.int64).gather(dim, order)
+    return torch.empty_like(order).scatter(dim, order, counted.cumsum(dim) - counted)
+
+
+__all__ = ["rank_densely", "scan_densely"]

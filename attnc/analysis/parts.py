@@ -78,7 +78,7 @@ def rescaled(graph: Graph, piece: Piece, own: Node, before: Mapping[Node, Node],
 
 def in_parts(graph: Graph, roots: Sequence[Node], roles: Roles) -> list[Node]:
     """The roots with every such statistic as the merge of its parts, of `#part` keys each."""
-    if any(is_scan_of_pairs(node, roles) for node in reachable(list(roots)) if node.kind == "reduce"):
+    if any(node.is_rank or is_scan_of_pairs(node, roles) for node in reachable(list(roots))):
         return list(roots)  # each part would carry them through all keys before
     part = graph.axis("part", graph.size(PARTS))
     start = graph.mul(graph.index(part), graph.size(PART))

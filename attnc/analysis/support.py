@@ -57,10 +57,11 @@ def _brief(node: Node) -> str:
 
 
 def first_unsupported(root: Node) -> NotLowered | None:
-    """The first construct below a node that has no lowering."""
+    """The first construct below a node that has no lowering; one of the language's rather than what it is of."""
     for node in walk(root):
         if node.kind == "opaque":
             return NotLowered(node.span, node.attribute[1])
+    for node in walk(root):
         for axis in node.axes | frozenset(node.bound):
             if axis.construct:
                 return NotLowered(node.span, axis.construct)

@@ -14,7 +14,7 @@ from .algebra import Algebra
 from .axis import Axis, Part
 from .joined import reduce_parts
 from .logic import Logic
-from .node import BOOL, FLOAT, INT, Node, Recurrence, Tensor, is_zero
+from .node import BOOL, FLOAT, INT, RANK, Node, Recurrence, Tensor, is_zero
 from .summation import Summation
 
 _NO_AXES: frozenset[Axis] = frozenset()
@@ -184,8 +184,13 @@ class Graph(Algebra, Logic, Summation):
 
     def scan(self, op: str, axis: Axis, args: tuple[Node, ...], is_reverse: bool, is_exclusive: bool) -> Node:
         """A reduction of body within a domain, carried along an axis (see scans.py): for plans, which say in which
-        order tiles come. `op` rest: a third operand, a `total`, less the sum."""
+        order tiles come. `op` rest: a third operand, a `total`, less the sum; rank: see `rank`."""
         return self._intern("scan", op, args, (axis, is_reverse, is_exclusive), _axes_of(args) | {axis}, args[0].type)
+
+    def rank(self, axis: Axis, x: Node, domain: Node) -> Node:
+        """How many of the domain come before an index of the axis in descending order of x, ties by the index."""
+        args = (x, domain)
+        return self._intern("scan", RANK, args, (axis, False, False), _axes_of(args) | {axis}, INT)
 
     def opaque(
         self, op: str, args: tuple[Node, ...], axes: frozenset[Axis], type: str, label: str, key: Any = None

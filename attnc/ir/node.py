@@ -16,7 +16,8 @@ root     f, slope, low, high       tensor               t where f is 0, from low
                                                         `op` least: the first t at which the condition f holds
 recur    one value per state       (recurrence, place) the state of this place, over all steps; values read the states
                                                         at other steps
-scan     body, domain (, total)    (axis, reverse, exclusive) `op` of body over the indices up to this one, in plans
+scan     body, domain (, total)    (axis, reverse, exclusive) `op` of body over the indices up to this one, in plans;
+                                                        `op` rank: the place in the order of all of them
 opaque   operands                  (axes, label)        a construct of the language that no pass lowers yet
 """
 
@@ -30,6 +31,7 @@ from ..diagnostics import NOWHERE, Span
 from .axis import Axis
 
 FLOAT, INT, BOOL = "float", "int", "bool"
+RANK = "rank"  # the op of scans that count what comes before: integers in a meaning, floating numbers in a plan
 # what is derived of a tensor or a result is named after it, with a space that no name in a spec holds
 COTANGENT, GRADIENT, TANGENT = "d ", "g ", "t "
 
@@ -116,6 +118,10 @@ class Node:
     def is_least(self) -> bool:
         """A search for the first value at which a condition holds."""
         return self.kind == "root" and self.op == "least"
+
+    @property
+    def is_rank(self) -> bool:
+        return self.kind == "scan" and self.op == RANK
 
     @property
     def is_sum(self) -> bool:

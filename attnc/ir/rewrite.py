@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from .axis import Axis
 from .graph import Graph
 from .joined import read_joined, whole_position
-from .node import Node, reachable
+from .node import INT, Node, reachable
 
 
 def rebuild(graph: Graph, node: Node, args: tuple[Node, ...]) -> Node:
@@ -28,6 +28,8 @@ def rebuild(graph: Graph, node: Node, args: tuple[Node, ...]) -> Node:
         return graph.read(node.attribute, args)
     if node.kind == "scan":
         axis, is_reverse, is_exclusive = node.attribute
+        if node.is_rank and node.type == INT:
+            return graph.rank(axis, *args)
         return graph.scan(node.op, axis, args, is_reverse, is_exclusive)
     if node.kind == "root":
         f, slope, low, high = args
@@ -146,6 +148,8 @@ class _Substitution:
         if node.kind in ("root", "recur") or node in self.kept:  # it is solved once, and read at other indices
             axes = tuple(axis for axis in self.positions if axis in node.axes)
             return self.graph.at(node, axes, tuple(self.positions[axis] for axis in axes))
+        if node.is_rank and node.type == INT:
+            return self._rank(node)
         if node.kind == "scan" and node.attribute[0] in self.positions:
             axis, is_reverse, is_exclusive = node.attribute
             position = self.positions[axis]
@@ -157,6 +161,19 @@ class _Substitution:
         if node.bound and any(axis in self.positions or axis in self.incoming for axis in node.bound):
             return self._rename_binder(node)
         return rebuild(self.graph, node, tuple(self.done[arg] for arg in node.args))
+
+    def _rank(self, node: Node) -> Node:
+        """Its operands bind its axis: at another position, its own value is read there."""
+        graph, axis = self.graph, node.attribute[0]
+        position = self.positions.get(axis, graph.index(axis))
+        others = {other: p for other, p in self.positions.items() if other is not axis}
+        taken = (node.axes - {axis}).union(*(p.axes for p in others.values()))
+        if position.kind == "index" and position.attribute not in taken:
+            return graph.rank(position.attribute, *(self.done[arg] for arg in node.args))
+        fresh = graph.fresh(axis)
+        renamed = (substitute(graph, arg, {axis: graph.index(fresh)}, self.kept) for arg in node.args)
+        whole = graph.rank(fresh, *(substitute(graph, arg, others, self.kept) for arg in renamed))
+        return graph.at(whole, (fresh,), (position,))
 
     def _rename_binder(self, node: Node) -> Node:
         graph = self.graph

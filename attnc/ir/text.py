@@ -61,7 +61,7 @@ class _Text:
             return f"{node.op}[{axes}{condition}]({self.of(node.body, 0)})", _ATOM
         if kind == "scan":
             axis, is_reverse, is_exclusive = node.attribute
-            name = {"sum": "cumsum", "max": "cummax", "min": "cummin", "rest": "rest"}[node.op]
+            name = {"sum": "cumsum", "max": "cummax", "min": "cummin"}.get(node.op, node.op)
             flags = (", reverse" if is_reverse else "") + (", exclusive" if is_exclusive else "")
             condition = "" if node.domain.is_const(True) else f": {self.of(node.domain, 0)}"
             return f"{name}[{axis.name}{flags}{condition}]({self._list((node.body, *node.args[2:]))})", _ATOM

@@ -17,7 +17,7 @@ from ..ir.axis import in_order
 from ..ir.joined import start_of
 from ..ir.node import BOOL, FLOAT, INT, reachable
 from ..ir.rewrite import substitute
-from ..ir.roles import LENGTH, WIDTH, Roles, find_roles
+from ..ir.roles import LENGTH, OUTER, WIDTH, Roles, find_roles
 from .environment import Environment
 from .expressions import integer
 from .reading import read_moved
@@ -219,11 +219,31 @@ def order(expr: tree.Call, env: Environment) -> Value:
     each = _few_ranks(entries, place) if entries is not None else None
     if entries is not None and each is not None:
         return Value(_chosen(entries, place, each), vector)
-    if entries is None or place.axes & frozenset(axes) or _has_widths(entries, place):
+    if entries is None or place.axes & frozenset(axes) or (_has_widths(entries, place) and not _is_ranked(entries)):
         free = (value.node.axes - frozenset(axes)) | place.axes
         label = f"'order' {_kind(axes, entries, place)}"
         return Value(env.scope.graph.opaque("order", (value.node, place, *domain), free, INT, label, axes), vector)
+    if _is_ranked(entries) and _has_places(entries, place):
+        return Value(_index_by_rank(entries, place), vector)
     return Value(index_of(entries, place), vector)
+
+
+def _is_ranked(entries: Entries) -> bool:
+    """Whether a number is found for every entry of a row."""
+    return entries.is_searched and entries.is_pairwise and not entries.axis.parts and not _has_widths(entries)
+
+
+def _has_places(entries: Entries, place: Node) -> bool:
+    """Whether several ranks are asked for in a row."""
+    own = entries.x.axes | entries.domain.axes
+    return any(entries.roles.of(axis) != OUTER for axis in place.axes - own)
+
+
+def _index_by_rank(entries: Entries, place: Node) -> Node:
+    graph = entries.graph
+    rank = graph.rank(entries.axis, entries.x, entries.domain)
+    here = graph.equal_zero(graph.sub(rank, place))
+    return graph.sub(entries.total(graph.add(entries.position, graph.const(1)), here), graph.const(1))
 
 
 _MOST_RANKS = 16  # each takes a search of its own
@@ -249,31 +269,46 @@ def _chosen(entries: Entries, place: Node, axis: Axis) -> Node:
 
 
 def rank(expr: tree.Call, env: Environment) -> Value:
-    """`rank[j](x)`; of a value for each pair, what it is compared with decides how it is found."""
+    """`rank[j](x)`; in a comparison with a number, only the entries on one side of it are told from the others."""
     from .calls import arguments_of, over_one
 
     axes, domain = over_one(expr, env)
     (value,) = arguments_of(expr, env.inside(axes), ("x",))
     graph = env.scope.graph
     entries = _entries(env, axes, value.node, domain)
-    if entries is not None and not entries.axis.parts and not (entries.is_searched and entries.is_pairwise):
-        return Value(_sum_before(entries, graph.const(1)), value.vector)
-    free = value.node.axes | frozenset(axes)
-    label = "'rank' of pairs, but in a comparison with a number,"
-    return Value(graph.opaque("rank", (value.node, *domain), free, INT, label, axes), value.vector)
+    if entries is None or entries.axis.parts or _has_widths(entries):
+        free = value.node.axes | frozenset(axes)
+        label = f"'rank' {_kind(axes, entries)}" if entries is None or not entries.axis.parts else _OF_JOINED
+        return Value(graph.opaque("rank", (value.node, *domain), free, INT, label, axes), value.vector)
+    if entries.is_searched and entries.is_pairwise:
+        return Value(graph.rank(entries.axis, entries.x, entries.domain), value.vector)
+    return Value(_sum_before(entries, graph.const(1)), value.vector)
+
+
+_OF_JOINED = "'rank' over a joined axis, but in a comparison with a number,"
+
+
+def _ranked(env: Environment, node: Node) -> tuple[Entries | None, frozenset[Axis]]:
+    """What a rank is of, and the axes that it goes over."""
+    if node.is_rank:
+        axis = node.attribute[0]
+        return Entries(env, axis, node.body, node.domain), frozenset((axis,))
+    if node.kind == "opaque" and node.op == "rank":
+        over = node.attribute[2]
+        return _entries(env, over, node.args[0], node.args[1:]), frozenset(over)
+    return None, frozenset()
 
 
 def compare_rank(env: Environment, operator: str, left: Node, right: Node) -> Node | None:
     """A comparison of the rank of a pair with a number; None for any other."""
     turned = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
-    if right.op == "rank" and right.kind == "opaque":
+    if right.op == "rank":
         left, right, operator = right, left, turned.get(operator, operator)
-    if left.op != "rank" or left.kind != "opaque" or right.type != INT:
-        return None
     graph = env.scope.graph
-    over, x, domain = left.attribute[2], left.args[0], left.args[1:]
-    entries = _entries(env, over, x, domain)
-    if entries is None or right.axes & frozenset(over) or _has_widths(entries, right):
+    entries, over = _ranked(env, left)
+    if entries is None or right.type != INT or right.axes & over or _has_widths(entries, right):
+        return None
+    if left.is_rank and _has_places(entries, right):
         return None
 
     def first(more: int) -> Node:

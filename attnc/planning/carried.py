@@ -22,10 +22,14 @@ def carry_scans(graph: Graph, roots: Sequence[Node], roles: Roles) -> list[Node]
     """The roots with scans of pairs as such, and sums over one axis by one name wherever they stand."""
     scans = [scan for scan in (find_scan(node) for node in reachable(list(roots))) if scan is not None]
     scans = [scan for scan in scans if is_of_pairs(scan.node, roles)]
-    if not scans:
+    if not scans and not has_ranks(roots):
         return list(roots)
-    carrier = _Carrier(graph, roles, list(roots), scans[0].is_reverse)
+    carrier = _Carrier(graph, roles, list(roots), bool(scans) and scans[0].is_reverse)
     return [carrier(root) for root in roots]
+
+
+def has_ranks(roots: Sequence[Node]) -> bool:
+    return any(node.is_rank for node in reachable(list(roots)))
 
 
 def scans_below(root: Node, roles: Roles) -> list[Node]:
@@ -61,6 +65,10 @@ class _Carrier:
             for carried in scans_below(node.args[0], self.roles):
                 if carried.attribute[0] in node.attribute:
                     raise NotLowered(node.span, "a scan of pairs read at another index").error()
+        if node.is_rank and node.type == INT:  # exact in float32 up to 2**24
+            graph = self.graph
+            place = graph.scan(node.op, node.attribute[0], (graph.to_float(node.body), node.domain), False, False)
+            return graph.map("round", (place,), INT)
         if node.kind != "reduce":
             return node
         if is_of_pairs(node, self.roles):
@@ -90,4 +98,4 @@ class _Carrier:
         return graph.scan("rest", scan.axis, (body, domain, total), self.is_reverse, not scan.is_exclusive)
 
 
-__all__ = ["carry_scans", "scans_below"]
+__all__ = ["carry_scans", "has_ranks", "scans_below"]

@@ -53,6 +53,8 @@ def _below(node: Node, place: int, here: Conditions) -> Conditions:
         return frozenset()
     if node.kind == "at":
         return here if place else frozenset()
+    if node.kind == "scan":
+        return frozenset(c for c in here if node.attribute[0] not in c.axes)
     if node.kind == "reduce":
         bound = frozenset(node.attribute)
         outside = frozenset(c for c in here if not c.axes & bound)

@@ -103,10 +103,11 @@ class _ProgramWriter:
         self._stages(self.program.stages)
         number = self.number
         arguments = self._arguments()
+        ranks = any(run.tiles.ranks for run in self.program.passes)
         text = "\n".join(
             [
                 *_comment(self.header),
-                '#include "attnc_kernel.h"',
+                '#include "attnc_ranks.h"' if ranks else '#include "attnc_kernel.h"',
                 "",
                 # inside, so that C's own abs, exp and the like are never meant
                 "namespace attnc { namespace kernel {",

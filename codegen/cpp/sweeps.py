@@ -44,7 +44,7 @@ class SweepWriter:
     def _lanes(self) -> Iterator[None]:
         """All columns of the tile, in order."""
         if self.tiles.is_full:
-            with self._unmasked(), self._columns("0", str(self.tiles.columns), None):
+            with self.unmasked(), self._columns("0", str(self.tiles.columns), None):
                 yield
         else:
             with self._columns("begin", "end", "valid_lanes<T>(end - c)"):
@@ -65,7 +65,7 @@ class SweepWriter:
         columns = f"(side ? {last} : {begin})", f"(side ? {end} : {first})", "valid_lanes<T>(end - c)"
         with sides, self._columns(*columns):
             body()
-        with self._unmasked(), self._columns(first, last, None):
+        with self.unmasked(), self._columns(first, last, None):
             body()
 
     def _by_row(self, sweep: Sweep, body: Callable[[], None]) -> None:
@@ -98,8 +98,8 @@ class SweepWriter:
         return bool(seen & rows) and not seen & columns and not sweep.stores and not inside
 
     @contextmanager
-    def _unmasked(self) -> Iterator[None]:
-        before, self.is_unmasked = self.is_unmasked, True
+    def unmasked(self, is_unmasked: bool = True) -> Iterator[None]:
+        before, self.is_unmasked = self.is_unmasked, is_unmasked
         yield
         self.is_unmasked = before
 
@@ -168,9 +168,8 @@ class SweepWriter:
             state = em.fresh("state")
             em.line(f"auto {state} = s.{scan.state}[r];")
             with em.scope(f"for ({order})", {self.loop: "(first + c)"}, lane_axis=self.loop, valid=valid):
-                before, self.is_unmasked = self.is_unmasked, tiles.is_full
-                text = self._masked(node.body, node.domain, "sum" if node.op == "rest" else node.op)
-                self.is_unmasked = before
+                with self.unmasked(tiles.is_full):
+                    text = self._masked(node.body, node.domain, "sum" if node.op == "rest" else node.op)
                 function = (
                     f"take_off<T, {flags}>" if node.op == "rest" else f"carry_on<T, {node.op.capitalize()}, {flags}>"
                 )
@@ -197,14 +196,14 @@ class SweepWriter:
         text = em.with_lanes(em.value(value), wide).text
         if op in ("max", "min") and not wide:
             text = rounded(em, value)
-        mask = self._mask(domain)
+        mask = self.mask(domain)
         if mask is None:
             return text
         neutral = em.graph.neutral(op, value.type)
         zero = literal(neutral.attribute, value.type)
         return f"select({mask}, {text}, {f'splat_longs<T>({zero})' if wide else f'splat<T>({zero})'})"
 
-    def _mask(self, domain: Node | None) -> str | None:
+    def mask(self, domain: Node | None) -> str | None:
         em = self.em
         if self.is_unmasked:
             return None
@@ -319,7 +318,7 @@ class SweepWriter:
         assert collect.local is not None and collect.home == "row"
         name = collect.local.name
         value = em.with_lanes(em.value(collect.value)).text
-        mask = self._mask(collect.domain)
+        mask = self.mask(collect.domain)
         test = f"{mask}[l] && " if mask is not None else ""
         best, found = f"s.{name}_best[{place}]", f"s.{name}[{place}]"
         better = f"{value}[l] > {best}"

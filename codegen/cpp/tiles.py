@@ -17,11 +17,14 @@ from ..statements import (
     Carry,
     Contract,
     Follow,
+    Gather,
     Local,
     Packed,
     Sweep,
+    Tiles,
     TileStatement,
 )
+from . import ranks
 from .blocks import width_of
 from .emitter import Emitter, Known, Value
 from .factors import NARROW
@@ -36,10 +39,12 @@ if TYPE_CHECKING:
 class TileWriter:
     """Writes the loop over tiles."""
 
-    def __init__(self, owner: PassWriter) -> None:
+    def __init__(self, owner: PassWriter, tiles: Tiles | None = None) -> None:
+        """`tiles`: of a walk before that of the pass."""
         self.owner = owner
         self.em = owner.em
-        self.tiles = owner.run.tiles
+        self.tiles = owner.run.tiles if tiles is None else tiles
+        self.counts = tiles is None
         self.loop: Axis = owner.run.tiles.loop
         self.columns = owner.blocks.columns
         self.stride = owner.blocks.stride
@@ -52,7 +57,8 @@ class TileWriter:
         low, high = em.scalar(classes.low), em.scalar(classes.high)
         em.line(f"const int64_t low = larger({low}, 0), stop = smaller({high}, {size});")
         for scan in self.tiles.scans:
-            self._start_scan(scan)
+            if not scan.tile.node.is_rank:
+                self._start_scan(scan)
         for node in self._of_rows():
             em.value(node)
         order = f"int64_t tile = low / {self.columns}; tile * {self.columns} < stop; ++tile"
@@ -139,16 +145,20 @@ class TileWriter:
         if not must.is_const(True):
             test += f" && {em.scalar(must)}"
         with em.scope(f"if ({test})", {}):
-            em.line("++full_tiles;")
+            self._count("full_tiles")
             self._body(is_full=True)
         with em.scope("else", {}):
             self._partial()
+
+    def _count(self, tiles: str) -> None:
+        if self.counts:
+            self.em.line(f"++{tiles};")
 
     def _partial(self) -> None:
         """From `inner_begin` to `inner_end` every pair is there: only the borders of a window need masks."""
         em, classes = self.em, self.tiles.classes
         low, high = em.scalar(classes.inner_low), em.scalar(classes.inner_high)
-        em.line("++partial_tiles;")
+        self._count("partial_tiles")
         em.line(f"int64_t inner_begin = whole_vectors<T>(larger({low} - first, begin));")
         em.line(f"int64_t inner_end = smaller({high} - first, end) / lanes<T> * lanes<T>;")
         em.line("if (inner_end <= inner_begin) inner_begin = inner_end = begin;")
@@ -232,7 +242,12 @@ class TileWriter:
         if isinstance(statement, Contract):
             self._contract(statement)
         elif isinstance(statement, Carry):
-            self.sweeps.carry(statement)
+            if statement.tile.node.is_rank:
+                ranks.place(self, statement)
+            else:
+                self.sweeps.carry(statement)
+        elif isinstance(statement, Gather):
+            ranks.gather(self, statement)
         elif isinstance(statement, Follow):
             self._follow(statement)
         elif isinstance(statement, Sweep):

@@ -133,6 +133,8 @@ class _ModuleWriter:
 
     def write(self) -> TritonSource:
         for run in self.program.passes:
+            for rank in run.tiles.ranks:
+                raise NotLowered(rank.body[-1].tile.node.span, "on a GPU, the rank of a pair as a number,").error()  # type: ignore[union-attr]
             if run.owns_rows and run.tiles.scans:
                 node = run.tiles.scans[-1].tile.node
                 raise NotLowered(node.span, "on a GPU, a sum along the rows of a scan of pairs").error()

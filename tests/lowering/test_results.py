@@ -126,9 +126,10 @@ def test_shifted_reads_of_statistics(meaning, one):
 
 NOT_LOWERED = {
     "the scan 'cumprod' along a length": "let c = cumprod[j, reverse](sigmoid(q[i] @ k[j])) score t = q[i] @ k[j] + c",
-    "'rank' of pairs, but in a comparison with a number,": "let r = rank[j](q[i] @ k[j]) score t = q[i] @ k[j] + r",
-    "'order' for several numbers of a row": "axis r: 40 let best[i, r] = order[j](q[i] @ k[j], r) "
-    "score t = q[i] @ k[j] + sum[r](best[i, r])",
+    "'rank' over a joined axis, but in a comparison with a number,": "axis c: 3 axis u: j | c "
+    "let r = rank[u](join[u](q[i] @ k[j], 0.0)) score t = q[i] @ k[j] + r[j]",
+    "'order' for several numbers of a row": "axis c: 3 axis u: j | c axis r: 40 "
+    "let best[i, r] = order[u](join[u](q[i] @ k[j], 0.0), r) score t = q[i] @ k[j] + sum[r](best[i, r])",
     "'top' over several axes": "axis x, y: 4 input f[4, 4] "
     "score t = q[i] @ k[j] + sum[x, y](f[x, y] if top[x, y](f[x, y], 3) else 0.0)",
     "'top' of vectors": "require D == E let t = topk[j](v[j], 3) aggregate out[i] = sum[j](v[j] * t) * q[i]",

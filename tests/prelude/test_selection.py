@@ -193,8 +193,14 @@ def test_long_rows():
 @pytest.mark.parametrize(
     "text, words",
     [
-        ("let r = rank[j](s) normalize p = s + r", "'rank' of pairs"),
-        ("axis r: 40 let t[i, r] = order[j](s, r) output t", "several numbers"),
+        (
+            "axis n: N axis u: n | j let z = join[u](q[i] @ k[n], s) let r = rank[u](z) normalize p = s + r[j]",
+            "a joined axis",
+        ),
+        (
+            "axis n: N axis u: n | j let z = join[u](q[i] @ k[n], s) axis r: 40 let t[i, r] = order[u](z, r) output t",
+            "several",
+        ),
         ("axis x, y: 4 input f[4, 4] output t[x, y] = f[x, y] if top[x, y](f[x, y], 3) else 0.0", "several axes"),
     ],
 )
