@@ -27,6 +27,21 @@ def evaluate(encoded: Encoded, known: Mapping[str, Any], operations: Mapping[str
     return operation(*(evaluate(x, known, operations) for x in encoded[1:]))
 
 
+_MOST_WORKERS = 8  # that share the rows of one sequence and head, where each has sums of all columns
+
+
+def workers(launches: Sequence[tuple[bool, bool]], blocks: Sequence[int]) -> int:
+    """How many shares there are of sums that several programs add to, for launches (whether it adds to shares, whether
+    it takes turns) of so many blocks of rows."""
+    most = max((count for (shares, _), count in zip(launches, blocks) if shares), default=1)
+    return min(most, _MOST_WORKERS) if any(takes_turns for _, takes_turns in launches) else most
+
+
+def turns(takes_turns: bool, blocks: int, splits: int) -> int:
+    """How often a kernel is launched until each of its blocks of rows had its turn."""
+    return -(-blocks // splits) if takes_turns else 1
+
+
 Around = tuple[tuple[Any, int], ...]
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from attnc.ir import Axis, Graph, Node
+from attnc.ir import Axis, Graph, Node, Tensor
 from attnc.ir.node import FLOAT, INT
 
-from ..statements import Collect
+from ..statements import AccumulateColumns, Collect
 from .emitter import Emitter, Value
 from .names import ELEMENTS
 from .reads import Place, load, locate, store
@@ -37,8 +37,10 @@ class DepositWriter:
 
     def _add(self, collect: Collect, place: Place, text: str) -> None:
         assert collect.storage is not None
-        dtype = ELEMENTS[self.em.names.dtype(collect.storage)]
-        store(self.em, place, f"{load(place, collect.value.type)} + tl.cast({text}, {dtype})")
+        self._add_to(place, collect.storage, collect.value.type, text)
+
+    def _add_to(self, place: Place, storage: Tensor, type: str, text: str) -> None:
+        store(self.em, place, f"{load(place, type)} + tl.cast({text}, {ELEMENTS[self.em.names.dtype(storage)]})")
         self.em.line("tl.debug_barrier()")
 
     def _through(self, widths: list[Axis], body: Callable[[], None]) -> None:
@@ -62,6 +64,12 @@ class DepositWriter:
             self._add(collect, self._target(collect), text)
 
         self._through(widths, add)
+
+    def columns(self, statement: AccumulateColumns, text: str) -> None:
+        """storage[column, feature] += value."""
+        graph = self.em.graph
+        place = locate(self.em, statement.storage, tuple(graph.index(axis) for axis in statement.storage_axes))
+        self._add_to(place, statement.storage, FLOAT, text)
 
     # --- shares ------------------------------------------------------------------------------------------------
 
@@ -99,7 +107,10 @@ class DepositWriter:
         em = self.em
         for collect, name in self.shares:
             assert collect.storage is not None
-            store(em, self._target(collect), f"tl.cast({name}, {ELEMENTS[em.names.dtype(collect.storage)]})")
+            place, text = self._target(collect), f"tl.cast({name}, {ELEMENTS[em.names.dtype(collect.storage)]})"
+            if self.sweeps.owner.takes_turns:  # it has been here for other rows
+                text = f"{load(place, collect.value.type)} + {text}"
+            store(em, place, text)
 
     # --- scattering --------------------------------------------------------------------------------------------
 

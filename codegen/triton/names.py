@@ -18,6 +18,7 @@ from attnc.planning.plan import SHARES
 
 from ..names import CompiledFor, Layout, identifier
 
+TURN = "#turn"  # the number of a launch of which each has its own blocks of rows
 ELEMENTS = {
     "float32": "tl.float32",
     "float64": "tl.float64",

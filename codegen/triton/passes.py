@@ -8,12 +8,13 @@ from attnc.analysis.intervals import LARGEST_SIZE
 from attnc.analysis.tiles import corners
 from attnc.ir import Axis, Node, Tensor
 from attnc.ir.node import FLOAT, INT, walk
+from attnc.ir.roles import SPLITS
 from attnc.planning.plan import Solve, Store
 
-from ..statements import Collect, Local, Packed, RunPass, Sweep
+from ..statements import AccumulateColumns, Collect, Local, Packed, RunPass, Sweep
 from .arithmetic import LOG2_E, from_order, joined
 from .emitter import Block, Emitter, Value
-from .names import ELEMENTS, Part
+from .names import ELEMENTS, TURN, Part
 from .reads import read_raw, store_value
 from .reductions import neutral, over
 from .tiles import TileWriter
@@ -24,11 +25,14 @@ Parts = tuple[Part, ...]
 class PassWriter:
     """Writes the kernel of one pass. `buffers` hold the operands that an earlier kernel prepared."""
 
-    def __init__(self, em: Emitter, run: RunPass, packed: list[Packed], buffers: dict[str, Tensor]) -> None:
+    def __init__(
+        self, em: Emitter, run: RunPass, packed: list[Packed], buffers: dict[str, Tensor], takes_turns: bool = False
+    ) -> None:
         self.em = em
         self.run = run
         self.packed = packed
         self.buffers = buffers
+        self.takes_turns = takes_turns
         self.running_level = 0
         self.in_base_two = _exponent_anchors(run)
         self.operands: dict[tuple[Node, Parts], str] = {}
@@ -62,9 +66,15 @@ class PassWriter:
             count = em.size(run.row.size)
             rows = em.names.block("ROWS")
             em.line(f"blocks = tl.cdiv({count}, {rows})")
-            em.line("block = rest % blocks")
-            em.line("rest = rest // blocks")
-            if self._is_heavier_later():
+            if self.takes_turns:
+                workers = em.size(em.graph.size(SPLITS))
+                em.line(f"worker = rest % {workers}")
+                em.line(f"rest = rest // {workers}")
+                em.line(f"block = worker + {em.names.parameter(TURN, INT)} * {workers}")
+            else:
+                em.line("block = rest % blocks")
+                em.line("rest = rest // blocks")
+            if self._is_heavier_later() and not self.takes_turns:
                 em.line("block = blocks - 1 - block")
             em.line(f"first_row = block * {rows}")
             em.line(f"last_row = tl.minimum(first_row + {rows}, {count}) - 1")
@@ -76,7 +86,7 @@ class PassWriter:
                 em.known[corner] = lambda _, name=name: Value(name, INT)  # type: ignore[misc]
                 em.intervals.done[corner] = (0, LARGEST_SIZE)
         if run.split is not None:
-            em.fix(run.split, "block" if run.row is not None else "0")
+            em.fix(run.split, "0" if run.row is None else "worker" if self.takes_turns else "block")
         self._decode_grid()
 
     def _decode_grid(self) -> None:
@@ -329,6 +339,17 @@ class _opened:
 
     def __exit__(self, *error: object) -> None:
         self.stack.close()
+
+
+def sums_columns(run: RunPass) -> bool:
+    """Whether workers that share the rows each have sums of all columns: then there are few workers, which take turns
+    at their blocks of rows, launch after launch."""
+    columns = (
+        isinstance(one, AccumulateColumns)
+        or (isinstance(one, Sweep) and any(c.home == "loop" and not c.positions for c in one.collects))
+        for one in run.tiles.body
+    )
+    return run.split is not None and run.row is not None and any(columns)
 
 
 def _exponent_anchors(run: RunPass) -> frozenset[Node]:

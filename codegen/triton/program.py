@@ -26,7 +26,7 @@ from ..statements import Pack, Packed, Program, RunPass, RunSteps, StageStatemen
 from .emitter import Emitter
 from .names import Argument, make_names
 from .nests import NestWriter
-from .passes import PassWriter
+from .passes import PassWriter, sums_columns
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,9 @@ class Launch:
     """A kernel and its grid: so many blocks of rows (of `rows` in all; None: one) for each index of `outer`.
 
     `features` are the sizes of its feature blocks, `products` the matrix products of a tile, `operand` their dtype:
-    what a choice of block sizes depends on. `streams` says that it goes through blocks of columns.
+    what a choice of block sizes depends on. `streams` says that it goes through blocks of columns. `shares`: as many
+    programs as there are shares of a sum; where it `takes_turns` there are few, and it is launched until all blocks of
+    rows had theirs.
     """
 
     kernel: str
@@ -47,6 +49,7 @@ class Launch:
     streams: bool
     shares: bool = False
     columns: Encoded | None = None
+    takes_turns: bool = False
 
     @property
     def pair_tensors(self) -> frozenset[str]:
@@ -130,14 +133,12 @@ class _ModuleWriter:
         self.buffers: list[Buffer] = []
         self.repeats: list[Repeated] = []
         self.number = 0
+        self.takes_turns = any(sums_columns(run) for run in program.passes)
 
     def write(self) -> TritonSource:
         for run in self.program.passes:
             for rank in run.tiles.ranks:
                 raise NotLowered(rank.body[-1].tile.node.span, "on a GPU, the rank of a pair as a number,").error()  # type: ignore[union-attr]
-            if run.owns_rows and run.tiles.scans:
-                node = run.tiles.scans[-1].tile.node
-                raise NotLowered(node.span, "on a GPU, a sum along the rows of a scan of pairs").error()
         zeroed = {t.name for run in self.program.passes for t, _ in run.zeroed}
         for tensor, axes in self.program.temporaries:
             self._buffer(tensor, axes, tensor.name in zeroed)
@@ -190,7 +191,8 @@ class _ModuleWriter:
             if _is_computed(one):
                 buffers[one.name] = self._pack(one, run.loop)
         em = self._emitter()
-        writer = PassWriter(em, run, packed, buffers)
+        takes_turns = run.split is not None and run.row is not None and self.takes_turns
+        writer = PassWriter(em, run, packed, buffers, takes_turns)
         body = writer.write(f"def stage{number}({{}}):")
         rows = self._encoded(run.row.size) if run.row is not None else None
         widths = {axis for local in run.accumulators for axis in local.widths}
@@ -202,7 +204,8 @@ class _ModuleWriter:
         operand = max(dtypes, key=DTYPES.index) if dtypes else "float32"
         outer = tuple(self._encoded(axis.size) for axis in run.grid)
         self._kernel(f"stage{number}", body, outer, rows, features, products, operand, True, run.split is not None)
-        self.launches[-1] = replace(self.launches[-1], columns=self._encoded(run.loop.size))
+        columns = self._encoded(run.loop.size)
+        self.launches[-1] = replace(self.launches[-1], columns=columns, takes_turns=takes_turns)
 
     def _pack(self, packed: Packed, loop: Axis) -> Tensor:
         """An operand made by a kernel of its own, in the dtype that matrix products take."""

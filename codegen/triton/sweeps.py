@@ -9,7 +9,7 @@ from attnc.ir import Axis, Node
 from attnc.ir.node import FLOAT, INT
 from attnc.planning.plan import Store
 
-from ..statements import Carry, Collect, Local, Sweep
+from ..statements import AccumulateColumns, Carry, Collect, Local, Sweep
 from .arithmetic import LOG2_E
 from .deposits import DepositWriter
 from .emitter import Emitter, Value
@@ -38,6 +38,7 @@ class SweepWriter:
         self.done: dict[tuple[Node, Node | None, str], str] = {}
         self.filled: dict[str, str] = {}
         self.casts: dict[tuple[str, str], str] = {}
+        self.turned = {one.tile.name for one in tiles.run.tiles.body if isinstance(one, AccumulateColumns)}
 
     def begin(self) -> None:
         """A new body: nothing was computed in it yet."""
@@ -46,7 +47,8 @@ class SweepWriter:
     def write(self, sweep: Sweep) -> None:
         for fill in sweep.fills:
             if not fill.is_shared:
-                self.filled[fill.tile.name] = self.masked(fill.tile.node, fill.domain, "sum")
+                by_rows = fill.tile.name in self.turned  # other rows than these must add nothing to sums of columns
+                self.filled[fill.tile.name] = self.masked(fill.tile.node, fill.domain, "sum", by_rows)
         for collect in sweep.collects:
             self._collect(collect)
         for item in sweep.stores:
@@ -111,7 +113,8 @@ class SweepWriter:
             em.line(f"{scan.tile.name} = tl.associative_scan({both})")
         before = f"tl.cast({state}, {em.names.float})[:, None]"
         if node.op == "rest":
-            em.line(f"{scan.tile.name} = {before} - {scan.tile.name}")
+            left = f"{state}[:, None] - tl.cast({scan.tile.name}, tl.float64)"
+            em.line(f"{scan.tile.name} = tl.cast({left}, {em.names.float})")
             em.line(f"{state} = {state} - {fold('total', values, place)}")
         else:
             em.line(f"{scan.tile.name} = {combine(op, before, scan.tile.name)}")
@@ -122,12 +125,11 @@ class SweepWriter:
     # --- collecting --------------------------------------------------------------------------------------------
 
     def _collect(self, collect: Collect) -> None:
-        assert collect.home != "loop", "sums along rows and columns in one pass"
         if collect.positions:
             self.deposits.scatter(collect)
         elif collect.home == "tile":
             self.deposits.pairs(collect, list(collect.widths))
-        elif collect.home == "free":
+        elif collect.home in ("free", "loop"):
             self.deposits.share(collect, list(collect.widths))
         elif collect.op == "argmax":
             self._argmax(collect)

@@ -10,7 +10,7 @@ from attnc.ir import Axis, Node, Tensor
 from attnc.ir.node import FLOAT, INT, walk
 
 from ..contractions import DTYPES, product_dtype
-from ..statements import Accumulate, Carry, Contract, Follow, Packed, Sweep, TileStatement
+from ..statements import Accumulate, AccumulateColumns, Carry, Contract, Follow, Packed, Sweep, TileStatement
 from .emitter import Block, Emitter, Value
 from .names import ELEMENTS
 from .reads import read_raw
@@ -168,7 +168,9 @@ class TileWriter:
 
     def products(self) -> int:
         """How many matrix products a tile takes: bodies with many are not written twice."""
-        return sum(isinstance(statement, (Contract, Accumulate)) for statement in self.run.tiles.body)
+        return sum(
+            isinstance(statement, (Contract, Accumulate, AccumulateColumns)) for statement in self.run.tiles.body
+        )
 
     def _flat(self) -> None:
         """One loop over (index along the sequential axes, block of columns)."""
@@ -239,8 +241,10 @@ class TileWriter:
             self._follow(statement)
         elif isinstance(statement, Sweep):
             self.sweeps.write(statement)
+        elif isinstance(statement, AccumulateColumns):
+            self._accumulate_columns(statement)
         else:
-            assert isinstance(statement, Accumulate), "sums along rows and columns in one pass"
+            assert isinstance(statement, Accumulate), "a walk before that of the pass"
             self._accumulate(statement)
 
     def _contract(self, statement: Contract) -> None:
@@ -300,6 +304,20 @@ class TileWriter:
                 name = self.owner.variable(local, (part,))
                 em.line(f"{name} = {self._dot(tile, right, name)}")
         em.forget(local.node)
+
+    def _accumulate_columns(self, statement: AccumulateColumns) -> None:
+        """The sums of a tile's columns, added to what the program's share of them is so far."""
+        em, right = self.em, statement.right
+        (width,) = right.widths
+        dtype = product_dtype([right.node], self._dtype, em.names.result)
+        tile = self.sweeps.tile_as(statement.tile, dtype)
+        for part in em.names.parts(width):
+            with em.part(width, part):
+                operand = self.owner.operands[right.node, (part,)]
+                if ELEMENTS[dtype] != em.names.float or right.node in self.operand_dtypes:
+                    operand = f"tl.cast({operand}, {ELEMENTS[dtype]})"
+                product = self._dot(f"tl.trans({tile})", operand, None)
+                self.sweeps.deposits.columns(statement, product)
 
     def _accumulate_row(self, statement: Accumulate) -> None:
         """A single row: a sum of the columns' features, each times its weight."""

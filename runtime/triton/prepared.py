@@ -12,8 +12,9 @@ from typing import Any, Protocol
 
 import torch
 
+from attnc.codegen.triton.names import TURN
 from attnc.codegen.triton.program import Launch
-from attnc.ir.evaluation import in_order
+from attnc.ir.evaluation import in_order, turns, workers
 from attnc.ir.host import evaluate
 from attnc.ir.roles import SPLITS
 
@@ -114,8 +115,7 @@ def prepare_triton(
     evens = [all(_is_even(fixed[name]) for name in launch.pair_tensors) for launch in kernel.launches]
     choices = [machine.choose(kernel, launch, even) for launch, even in zip(kernel.launches, evens)]
     blocks = [_blocks(launch, choice, known) for launch, choice in zip(kernel.launches, choices)]
-    shares = [count for launch, count in zip(kernel.launches, blocks) if launch.shares]
-    known = {**known, SPLITS: max(shares, default=1)}
+    known = {**known, SPLITS: workers([(x.shares, x.takes_turns) for x in kernel.launches], blocks)}
     buffers = _buffers(kernel, known)
     strides = {**fixed, **{memory.name: _contiguous(memory.shape) for memory in buffers}}
     strides |= {now: strides[whole][1:] for now, whole in parts.items()}
@@ -126,10 +126,11 @@ def prepare_triton(
     for what, number, around in in_order(len(kernel.launches), kernel.repeats, known):
         if what == "launch":
             launch = kernel.launches[number]
-            grid = math.prod(int(evaluate(size, known)) for size in launch.outer) * blocks[number]
-            if grid:
+            each = min(blocks[number], known[SPLITS]) if launch.takes_turns else blocks[number]
+            grid = math.prod(int(evaluate(size, known)) for size in launch.outer) * each
+            for turn in range(turns(launch.takes_turns, blocks[number], known[SPLITS]) if grid else 0):
                 at = {now: (whole, step) for repeat, step in around for now, whole in repeat["states"]}
-                here = {**known, **{repeat["step"]: step for repeat, step in around}}
+                here = {**known, TURN: turn, **{repeat["step"]: step for repeat, step in around}}
                 values = [_value(argument, strides, here) for argument in launch.arguments]
                 runner = machine.bind(kernel, launch, choices[number], values, aligned, evens[number])
                 names = (argument.of for argument in launch.arguments if argument.kind == "tensor")

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 import triton
 
-from attnc.ir.evaluation import evaluate, in_order
+from attnc.ir.evaluation import evaluate, in_order, turns, workers
 
 _HERE = Path(__file__).parent
 _TYPES = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16", "bool": "i1", "uint8": "u8"}
@@ -53,7 +53,7 @@ class Kernels:
             if known.get(name, size) != size:
                 raise ValueError(f"these kernels are for {name}={size}, not {known[name]}")
         blocks = [_blocks(launch, choice, known) for launch, choice, _ in self.steps]
-        known["#splits"] = max([n for n, step in zip(blocks, self.steps) if step[0]["shares"]], default=1)
+        known["#splits"] = workers([(one["shares"], one["takes_turns"]) for one, _, _ in self.steps], blocks)
         device = next(iter(tensors.values())).device
         results = {name: _take(sizes, dtype, known, device) for name, sizes, dtype in self.manifest["outputs"]}
         every = {**tensors, **results}
@@ -72,8 +72,10 @@ class Kernels:
                 known[repeat["step"]] = step
                 every.update({now: every[whole][step] for now, whole in repeat["states"]})
             launch, choice, compiled = self.steps[number]
-            grid = blocks[number] * math.prod(evaluate(size, known) for size in launch["outer"])
-            if grid:
+            each = min(blocks[number], known["#splits"]) if launch["takes_turns"] else blocks[number]
+            grid = each * math.prod(evaluate(size, known) for size in launch["outer"])
+            for turn in range(turns(launch["takes_turns"], blocks[number], known["#splits"]) if grid else 0):
+                known["#turn"] = turn
                 compiled[(grid, 1, 1)](*(_value(a, launch, choice, every, known) for a in launch["arguments"]))
         return results
 

@@ -127,15 +127,23 @@ def _derivatives(call, given):
     return [*first, *second, tangent]
 
 
-def scan_errors(text, extra, learns=False):
-    """How far an attention of one tensor for each of q, k, v (and `extra`) is from its dense meaning."""
+def scan_errors(text, extra, length=75, learns=False):
+    """How far an attention of one tensor for each of q, k, v (and `extra`) is from its dense meaning in float64; where
+    it learns, how far its gradients are, relative to their size."""
     import attnc
 
+    mend_interpreter()
     random = torch.Generator().manual_seed(0)
-    shapes = {"q": (1, 2, 75, 16), "k": (1, 1, 75, 16), "v": (1, 1, 75, 16), **extra}
-    given = {name: torch.randn(shape, generator=random).requires_grad_(learns) for name, shape in shapes.items()}
+    shapes = {"q": (1, 2, length, 16), "k": (1, 1, length, 16), "v": (1, 1, length, 16), **extra}
+    given = {name: torch.randn(shape, generator=random) for name, shape in shapes.items()}
+    wide = {name: tensor.double().requires_grad_(learns) for name, tensor in given.items()}
+    given = {name: tensor.requires_grad_(learns) for name, tensor in given.items()}
     attention = attnc.loads(text)
-    found, wanted = attention(**given), attention.reference(**given)
-    if learns:
-        found.sum().backward()
-    return float((found - wanted).abs().max())
+    found, wanted = attention(**given), attention.reference(**wide)
+    if not learns:
+        return float((found - wanted).abs().max())
+    weights = torch.randn(wanted.shape, generator=random)
+    (found * weights).sum().backward()
+    (wanted * weights).sum().backward()
+    pairs = [(mine.grad, wide[name].grad) for name, mine in given.items()]
+    return max(float((mine - exact).abs().max() / exact.abs().max()) for mine, exact in pairs)
