@@ -162,7 +162,7 @@ class _PassStatements:
             tuple(self.anchors),
             made.sequential,
             inner,
-            Tiles(made.loop, made.classes, tuple(body), made.is_reverse),
+            Tiles(made.loop, made.classes, tuple(body), made.is_reverse).with_kept(),
             made.epilogue,
             (*self.tiles.values(), *self.filled.values(), *self.kept),
             self._zeroed(),

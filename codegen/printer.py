@@ -114,7 +114,7 @@ def _tile(statement: TileStatement, names: dict[Node, str]) -> list[str]:
     if isinstance(statement, Carry):
         node = statement.tile.node
         rest = {other: name for other, name in names.items() if other is not node}
-        how = "from a walk of its own" if node.is_rank else f"carried in {statement.state}"
+        how = "from a walk of its own" if statement.is_kept else f"carried in {statement.state}"
         return [f"{statement.tile.name} = {expression(node, rest)}, {how}"]
     if isinstance(statement, Follow):
         scaled = ", ".join(local.name for local in statement.scaled)

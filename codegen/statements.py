@@ -73,16 +73,17 @@ class Contract:
 
 @dataclass(frozen=True)
 class Carry:
-    """tile[row, loop] = a scan (its node says of what) over all columns so far; `state` goes on with the next tile. A
-    rank stands there already, from a walk of its own."""
+    """tile[row, loop] = a scan (its node says of what) over all columns so far; `state` goes on with the next tile.
+    What `is_kept` stands there already, from a walk of its own: a rank, and what runs the other way."""
 
     tile: Local
     state: str
+    is_kept: bool = False
 
 
 @dataclass(frozen=True)
 class Gather:
-    """Keeps what a rank is of, for all columns of the rows of a block: before its own walk."""
+    """Keeps the tile of a scan, or what a rank is of, for all columns of the rows of a block."""
 
     tile: Local
 
@@ -169,14 +170,37 @@ class Tiles:
         return [statement for statement in self.body if isinstance(statement, Carry)]
 
     @property
-    def ranks(self) -> list[Tiles]:
-        """For each rank, in order, the walk that gathers what it is of."""
+    def walks(self) -> list[Tiles]:
+        """For each scan that is kept, in order, the walk that keeps it."""
         found = []
         for place, statement in enumerate(self.body):
-            if isinstance(statement, Carry) and statement.tile.node.is_rank:
-                before = tuple(one for one in self.body[:place] if isinstance(one, Contract | Carry))
-                found.append(replace(self, body=(*before, Gather(statement.tile)), is_reverse=False))
+            if isinstance(statement, Carry) and statement.is_kept:
+                found.append(self._walk(place, statement))
         return found
+
+    def _walk(self, place: int, statement: Carry) -> Tiles:
+        node = statement.tile.node
+        read = set(reachable(list(node.args)))
+        body: list[TileStatement] = [
+            one for one in self.body[:place] if isinstance(one, Contract | Carry) and one.tile.node in read
+        ]
+        if not node.is_rank:
+            body.append(replace(statement, is_kept=False))
+        is_reverse = self.is_reverse if node.is_rank else node.attribute[1]
+        return replace(self, body=(*body, Gather(statement.tile)), is_reverse=is_reverse)
+
+    def with_kept(self) -> Tiles:
+        """With the scans kept that are not carried along with this walk, or are read in walks of the other way."""
+        carries = [one for one in self.body if isinstance(one, Carry)]
+        ways = {one.tile.node: one.tile.node.attribute[1] for one in carries if not one.tile.node.is_rank}
+        kept = {one.tile.node for one in carries if ways.get(one.tile.node, not self.is_reverse) != self.is_reverse}
+        for node in sorted(kept, reverse=True):
+            way = ways.get(node, self.is_reverse)
+            kept |= {part for part in reachable(list(node.args)) if ways.get(part, way) != way}
+        body = tuple(
+            replace(one, is_kept=one.tile.node in kept) if isinstance(one, Carry) else one for one in self.body
+        )
+        return replace(self, body=body)
 
 
 def swept(tiles: Tiles) -> Iterator[Node]:

@@ -55,10 +55,61 @@ def find_scan(node: Node) -> Scan | None:
 
 
 def is_ordered(node: Node) -> bool:
-    """Whether the domain of a reduction puts an index of its own in order with another one of the same axis."""
-    return node.kind == "reduce" and any(
-        _twin(condition, inner) is not None for inner in node.attribute for condition in conjuncts(node.domain)
+    """Whether the domain of a reduction puts an index of its own in order with another one of the same axis, or ties it
+    to the best of those that come before."""
+    return node.kind == "reduce" and (
+        any(_twin(condition, inner) is not None for inner in node.attribute for condition in conjuncts(node.domain))
+        or any(_best(condition) is not None for condition in conjuncts(node.domain))
     )
+
+
+LATEST, TILL_NEXT = "latest", "till next"
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the derivative of a running maximum sums up. `latest`: for each index the value of the best one before it;
+    `till next`: for each index that was the best so far the values of those for which it is. `best` is the scan."""
+
+    op: str
+    node: Node
+    best: Scan
+    condition: Node
+    axis: Axis
+
+
+def find_held(graph: Graph, node: Node) -> Held | None:
+    """The sum of values at the best index, or over the indices that have one for their best, that a reduction is."""
+    if node.kind != "reduce" or node.op != "sum" or len(node.attribute) != 1:
+        return None
+    (summed,) = node.attribute
+    for condition in conjuncts(node.domain):
+        pair = _best(condition)
+        if pair is None:
+            continue
+        at, chosen = pair
+        best = find_scan(graph.reduce_as_is("max", chosen.attribute, chosen.body, chosen.domain))
+        if best is None or at.size is not best.axis.size or at in chosen.axes:
+            continue
+        others = [node.body, *(c for c in conjuncts(node.domain) if c is not condition)]
+        if summed is best.axis and not any(at in other.axes for other in others):
+            return Held(TILL_NEXT, node, best, condition, at)
+        if summed is at and not any(best.axis in other.axes for other in others):
+            return Held(LATEST, node, best, condition, best.axis)
+    return None
+
+
+def _best(condition: Node) -> tuple[Axis, Node] | None:
+    """(axis, the best index of those that come before another one) of a condition that the two are one."""
+    form = condition.args[0] if condition.op == "equal_zero" else None
+    if form is None or not form.is_sum or len(form.args) != 2 or form.attribute[1]:
+        return None
+    if sorted(form.attribute[0]) != [-1, 1]:
+        return None
+    at, chosen = sorted(form.args, key=lambda term: term.kind != "index")
+    if at.kind != "index" or chosen.op != "argmax" or not is_ordered(chosen):
+        return None
+    return at.attribute, chosen
 
 
 def is_scan_of_pairs(node: Node, roles: Roles) -> bool:
@@ -96,4 +147,15 @@ def _order(condition: Node, inner: Axis) -> tuple[Axis, bool, bool] | None:
     return axis, is_reverse, constant == 1
 
 
-__all__ = ["CARRIED", "Scan", "find_scan", "is_of_pairs", "is_ordered", "is_scan_of_pairs"]
+__all__ = [
+    "CARRIED",
+    "LATEST",
+    "TILL_NEXT",
+    "Held",
+    "Scan",
+    "find_held",
+    "find_scan",
+    "is_of_pairs",
+    "is_ordered",
+    "is_scan_of_pairs",
+]

@@ -1,8 +1,9 @@
 """Scans of pairs, carried along a pass: what a plan makes of reductions over another index of an axis.
 
-A pass goes through its tiles in one order, so all scans of a plan run the same way: the first ones, which the others
-mostly read, keep their own order. One that runs the other way is the rest: the total of its row, taken in an earlier
-pass, less what came before. Total and rest add the same numbers up with more digits, so that they cancel.
+A pass goes through its tiles in one order, so sums of a plan run the same way: the first ones, which the others mostly
+read, keep their own order. One that runs the other way is the rest: the total of its row, taken in an earlier pass,
+less what came before. Total and rest add the same numbers up with more digits, so that they cancel. Of other scans
+there is no rest: those that run the other way take a walk of their own.
 """
 
 from __future__ import annotations
@@ -11,25 +12,56 @@ from collections.abc import Sequence
 
 from ..analysis.support import NotLowered
 from ..ir import Graph, Node
+from ..ir.logic import conjuncts
 from ..ir.node import INT, reachable
-from ..ir.rewrite import Rewriter
+from ..ir.rewrite import Rewriter, substitute
 from ..ir.roles import Roles
-from ..ir.scans import Scan, find_scan, is_of_pairs, is_ordered
+from ..ir.scans import LATEST, Held, Scan, find_held, find_scan, is_of_pairs, is_ordered
 from ..ir.twins import Twins
 
 
 def carry_scans(graph: Graph, roots: Sequence[Node], roles: Roles) -> list[Node]:
     """The roots with scans of pairs as such, and sums over one axis by one name wherever they stand."""
+    roots = _with_held(graph, roots, roles)
     scans = [scan for scan in (find_scan(node) for node in reachable(list(roots))) if scan is not None]
     scans = [scan for scan in scans if is_of_pairs(scan.node, roles)]
-    if not scans and not has_ranks(roots):
+    if not scans and not any(node.kind == "scan" for node in reachable(list(roots))):
         return list(roots)
     carrier = _Carrier(graph, roles, list(roots), bool(scans) and scans[0].is_reverse)
     return [carrier(root) for root in roots]
 
 
-def has_ranks(roots: Sequence[Node]) -> bool:
-    return any(node.is_rank for node in reachable(list(roots)))
+def _with_held(graph: Graph, roots: Sequence[Node], roles: Roles) -> list[Node]:
+    """The roots with what the derivative of a running maximum sums up carried along the pairs: the values since the
+    last record, or till the next one."""
+    replaced: dict[Node, Node] = {}
+    for node in reachable(list(roots)):
+        held = find_held(graph, node) if node.kind == "reduce" and is_of_pairs(node, roles) else None
+        if held is not None:
+            replaced[node] = _carried_on(graph, held, Rewriter(graph, replaced=dict(replaced)))
+    return Rewriter(graph, replaced=replaced).all(list(roots)) if replaced else list(roots)
+
+
+def _carried_on(graph: Graph, held: Held, rewriter: Rewriter) -> Node:
+    best, axis = held.best, held.axis
+    here = graph.index(axis)
+    x, where = (substitute(graph, rewriter(operand), {best.axis: here}) for operand in best.operands(graph))
+    inner = graph.fresh(best.inner)  # the place itself may be named by the index that the best one is looked for among
+    there = graph.index(inner)
+    body, counted = (
+        substitute(graph, rewriter(part), {best.inner: there}) for part in (best.node.body, graph.all(*best.conditions))
+    )
+    order = graph.compare("<", here, there) if best.is_reverse else graph.compare("<", there, here)
+    top = graph.reduce("max", (inner,), body, graph.all(counted, order))
+    record = graph.all(where, graph.compare(">=" if best.is_reverse else ">", x, top))  # the lowest index of equals
+    moves = {held.node.attribute[0]: here}
+    rest = graph.all(*(c for c in conjuncts(held.node.domain) if c is not held.condition))
+    value, domain = (substitute(graph, rewriter(part), moves) for part in (held.node.body, rest))
+    is_reverse = best.is_reverse if held.op == LATEST else not best.is_reverse
+    if held.op == LATEST:
+        value = graph.guard(record, value)
+    carried = graph.scan(held.op, axis, (value, domain, record), is_reverse, best.is_exclusive)
+    return carried if held.op == LATEST else graph.guard(record, carried)
 
 
 def scans_below(root: Node, roles: Roles) -> list[Node]:
@@ -76,8 +108,7 @@ class _Carrier:
             if scan is not None:
                 return self._carried(scan)
             if is_ordered(node):
-                what = "a scan of pairs with bounds of its own, or the derivative of a 'cummax' of pairs,"
-                raise NotLowered(node.span, what).error()
+                raise NotLowered(node.span, "a scan of pairs with bounds of its own").error()
         return self.twins.renamed(node)
 
     def _carried(self, scan: Scan) -> Node:
@@ -91,11 +122,11 @@ class _Carrier:
         if scan.is_reverse == self.is_reverse:
             return graph.scan(scan.node.op, scan.axis, (body, domain), scan.is_reverse, scan.is_exclusive)
         if scan.node.op != "sum":
-            raise NotLowered(scan.node.span, "two scans of maxima of opposite order").error()
+            return graph.scan(scan.node.op, scan.axis, (body, domain), scan.is_reverse, scan.is_exclusive)
         total = self.twins.renamed(
             graph.reduce_as_is("total", (scan.inner,), scan.node.body, graph.all(*scan.conditions))
         )
         return graph.scan("rest", scan.axis, (body, domain, total), self.is_reverse, not scan.is_exclusive)
 
 
-__all__ = ["carry_scans", "has_ranks", "scans_below"]
+__all__ = ["carry_scans", "scans_below"]

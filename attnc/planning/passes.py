@@ -123,7 +123,7 @@ class PassBuilder:
             self.graph.any(*domains),
             self._classes(domains),
             (),
-            is_reverse=any(scan.attribute[1] for scan in scans),
+            is_reverse=_runs_in_reverse(scans),
         )
 
     def _scans(self, accumulators: list[Accumulator], stores: tuple[Store, ...]) -> list[Node]:
@@ -240,3 +240,10 @@ class PassBuilder:
         must = graph.all(*(part.must for part in parts))
         may_long = graph.any(*(part.may_long for part in parts))
         return TileClasses(may, must, low, high, inner_low, inner_high, unknown, may_long)
+
+
+def _runs_in_reverse(scans: list[Node]) -> bool:
+    """Which way most scans are carried; sums all run one way."""
+    sums = [scan for scan in scans if scan.op in ("sum", "rest")]
+    ways = [scan.attribute[1] for scan in sums or scans if not scan.is_rank]
+    return ways.count(True) > ways.count(False)

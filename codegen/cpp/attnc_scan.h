@@ -50,4 +50,27 @@ template <class T, bool reverse, bool exclusive> ATTNC_INLINE vec<T> take_off(ve
   return before - (exclusive ? moved<T, reverse>(x, neutral, 1) : x);
 }
 
+// Lane after lane: the sum since the last record, with its own.
+template <class T, bool reverse, bool exclusive, class M> ATTNC_INLINE vec<T> hold_latest(vec<T> x, M records, T &state) {
+  for (int n = 0; n < lanes<T>; n++) {
+    const int i = reverse ? lanes<T> - 1 - n : n;
+    const T before = state;
+    state = (records[i] ? T(0) : state) + x[i];
+    x[i] = exclusive ? before : state;
+  }
+  return x;
+}
+
+// The sum of all up to the next record, which begins anew behind it.
+template <class T, bool reverse, bool exclusive, class M>
+ATTNC_INLINE vec<T> hold_till_next(vec<T> x, M records, T &state) {
+  for (int n = 0; n < lanes<T>; n++) {
+    const int i = reverse ? lanes<T> - 1 - n : n;
+    const T own = x[i], sum = state + own;
+    x[i] = exclusive ? state : sum;
+    state = exclusive ? (records[i] ? T(0) : state) + own : records[i] ? T(0) : sum;
+  }
+  return x;
+}
+
 }  // namespace attnc

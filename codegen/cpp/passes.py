@@ -17,7 +17,7 @@ from .emitter import Emitter, Known, Value
 from .factors import NARROW, Factors
 from .loops import nest_body
 from .names import Names, literal
-from .ranks import RankMemory
+from .own_walks import KeptScans
 from .reads import stride_of
 from .tasks import task_blocks
 from .tiles import TileWriter
@@ -54,7 +54,7 @@ class PassWriter:
         self.row: Axis = run.row if run.row is not None else em.graph.axis("row", em.graph.const(1))
         self.fields: list[str] = []
         self.cached: list[str] = []
-        self.ranks = RankMemory(self)
+        self.kept_scans = KeptScans(self)
 
     @property
     def names(self) -> Names:
@@ -63,11 +63,11 @@ class PassWriter:
     def write(self) -> list[str]:
         em, run = self.em, self.run
         em.line("const Context &x = *(const Context *)context;")
-        more = self._cache() + self.ranks.declare()
+        more = self._cache() + self.kept_scans.declare()
         em.line(f"Scratch{self.stage} &s = *(Scratch{self.stage} *)x.scratch(sizeof(Scratch{self.stage}){more});")
         if self.cached:
             em.line("T *const cache = (T *)(&s + 1);")
-        self.ranks.place("cache + (keeps ? kept : 0) / sizeof(T)" if self.cached else "&s + 1")
+        self.kept_scans.place("cache + (keeps ? kept : 0) / sizeof(T)" if self.cached else "&s + 1")
         em.line("int64_t full_tiles = 0, partial_tiles = 0;")
         with task_blocks(em, run, self.blocks, self.passing):
             self._row_block()
@@ -281,7 +281,7 @@ class PassWriter:
         if place == len(run.sequential):
             for prepare in run.inner_prepares:
                 self._prepare(prepare)
-            self.ranks.find()
+            self.kept_scans.find()
             TileWriter(self).write()
             return
         one = run.sequential[place]

@@ -103,7 +103,7 @@ class _ProgramWriter:
         self._stages(self.program.stages)
         number = self.number
         arguments = self._arguments()
-        ranks = any(run.tiles.ranks for run in self.program.passes)
+        ranks = any(run.tiles.walks for run in self.program.passes)
         text = "\n".join(
             [
                 *_comment(self.header),

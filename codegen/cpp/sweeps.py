@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from attnc.analysis.tiles import corners
 from attnc.ir import Axis, Node
 from attnc.ir.node import FLOAT, INT, walk
+from attnc.ir.scans import LATEST, TILL_NEXT
 from attnc.planning.plan import Store
 
 from ..statements import Carry, Collect, Fill, Sweep
@@ -169,13 +170,22 @@ class SweepWriter:
             em.line(f"auto {state} = s.{scan.state}[r];")
             with em.scope(f"for ({order})", {self.loop: "(first + c)"}, lane_axis=self.loop, valid=valid):
                 with self.unmasked(tiles.is_full):
-                    text = self._masked(node.body, node.domain, "sum" if node.op == "rest" else node.op)
-                function = (
-                    f"take_off<T, {flags}>" if node.op == "rest" else f"carry_on<T, {node.op.capitalize()}, {flags}>"
-                )
-                text = f"{function}({text}, {state})"
+                    text = f"{self._carried(node, flags)}, {state})"
                 em.line(f"store(&s.{scan.tile.name}[r * {self.stride} + c], {text});")
             em.line(f"s.{scan.state}[r] = {state};")
+
+    def _carried(self, node: Node, flags: str) -> str:
+        """The call for a vector, but for its state."""
+        own = "sum" if node.op in ("rest", LATEST, TILL_NEXT) else node.op
+        text = self._masked(node.body, node.domain, own)
+        if node.op == "rest":
+            return f"take_off<T, {flags}>({text}"
+        if own == node.op:
+            return f"carry_on<T, {node.op.capitalize()}, {flags}>({text}"
+        records = self.em.with_lanes(self.em.value(node.args[2])).text
+        mask = self.mask(None)
+        records = records if mask is None else f"({mask} & {records})"
+        return f"{'hold_latest' if node.op == LATEST else 'hold_till_next'}<T, {flags}>({text}, {records}"
 
     def _start(self, collect: Collect, suffix: str) -> str:
         em = self.em

@@ -9,6 +9,7 @@ from attnc.analysis.tiles import Corners, corners, long_corners
 from attnc.analysis.weights import shift
 from attnc.ir import Axis, Node
 from attnc.ir.node import BOOL, FLOAT, INT, walk
+from attnc.ir.scans import LATEST, TILL_NEXT
 
 from ..statements import (
     NATURAL,
@@ -24,7 +25,7 @@ from ..statements import (
     Tiles,
     TileStatement,
 )
-from . import ranks
+from . import own_walks
 from .blocks import width_of
 from .emitter import Emitter, Known, Value
 from .factors import NARROW
@@ -34,6 +35,8 @@ from .sweeps import SweepWriter
 
 if TYPE_CHECKING:
     from .passes import PassWriter
+
+HELD = (LATEST, TILL_NEXT)
 
 
 class TileWriter:
@@ -57,7 +60,7 @@ class TileWriter:
         low, high = em.scalar(classes.low), em.scalar(classes.high)
         em.line(f"const int64_t low = larger({low}, 0), stop = smaller({high}, {size});")
         for scan in self.tiles.scans:
-            if not scan.tile.node.is_rank:
+            if not scan.is_kept:
                 self._start_scan(scan)
         for node in self._of_rows():
             em.value(node)
@@ -133,7 +136,8 @@ class TileWriter:
                 place = locate(em, total.attribute, total.args)
                 start = f"{em.names.tensor(total.attribute)}[{place.offset}]"
             else:
-                start = literal(em.graph.neutral(node.op, FLOAT).attribute, FLOAT)
+                op = "sum" if node.op in HELD else node.op
+                start = literal(em.graph.neutral(op, FLOAT).attribute, FLOAT)
             em.line(f"s.{scan.state}[r] = {start};")
 
     def _variants(self) -> None:
@@ -242,12 +246,12 @@ class TileWriter:
         if isinstance(statement, Contract):
             self._contract(statement)
         elif isinstance(statement, Carry):
-            if statement.tile.node.is_rank:
-                ranks.place(self, statement)
+            if statement.is_kept:
+                own_walks.place(self, statement)
             else:
                 self.sweeps.carry(statement)
         elif isinstance(statement, Gather):
-            ranks.gather(self, statement)
+            own_walks.gather(self, statement)
         elif isinstance(statement, Follow):
             self._follow(statement)
         elif isinstance(statement, Sweep):

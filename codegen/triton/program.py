@@ -18,6 +18,7 @@ from attnc.ir import Axis, Graph, Node, Tensor
 from attnc.ir.host import Encoded, encode
 from attnc.ir.node import BOOL, FLOAT, INT
 from attnc.ir.roles import Roles
+from attnc.ir.scans import LATEST, TILL_NEXT
 from attnc.planning.plan import Store
 
 from ..contractions import DTYPES
@@ -137,8 +138,10 @@ class _ModuleWriter:
 
     def write(self) -> TritonSource:
         for run in self.program.passes:
-            for rank in run.tiles.ranks:
-                raise NotLowered(rank.body[-1].tile.node.span, "on a GPU, the rank of a pair as a number,").error()  # type: ignore[union-attr]
+            refused = [scan.tile.node for scan in run.tiles.scans if scan.is_kept or _is_held(scan.tile.node)]
+            if refused:
+                first = next((node for node in refused if _is_held(node)), refused[0])
+                raise NotLowered(first.span, _refused(first)).error()
         zeroed = {t.name for run in self.program.passes for t, _ in run.zeroed}
         for tensor, axes in self.program.temporaries:
             self._buffer(tensor, axes, tensor.name in zeroed)
@@ -269,6 +272,17 @@ class _ModuleWriter:
 
     def _kernels(self) -> list[str]:
         return [line for kernel in self.kernels for line in ("", "", *kernel[:-1])]
+
+
+def _refused(scan: Node) -> str:
+    if scan.is_rank:
+        return "on a GPU, the rank of a pair as a number,"
+    what = "the derivative of a cummax of pairs" if _is_held(scan) else "scans of maxima of opposite order"
+    return f"on a GPU, {what}"
+
+
+def _is_held(scan: Node) -> bool:
+    return scan.op in (LATEST, TILL_NEXT)
 
 
 def _is_computed(packed: Packed) -> bool:

@@ -41,6 +41,13 @@ let left = cumsum[j, reverse, exclusive](-softplus(s))
 normalize p = sigmoid(s) * exp(left)
 output out[i] = sum[j](p * v[j]), w[i, j] = p, rest[i] = 1 - sum[j](p), seen[j] = sum[i](p)"""
 
+LARGEST = f"{HEADER} normalize p = sigmoid(s - 0.5 * cummax[j](s))"
+LARGEST_BEFORE = f"{HEADER} normalize p = tanh(s * max(cummax[j, reverse, exclusive](s), -3.0))"
+BOTH_LARGEST = f"""{HEADER} let before = cummax[j](s) let after = cummax[j, reverse](s * v[j, 0])
+let c = cumsum[j, reverse](tanh(s)) normalize p = softmax[j](s - 0.3 * before + 0.2 * after + 0.1 * c)"""
+LARGEST_OF_QUERIES = f"{HEADER} normalize p = sigmoid(s) * tanh(cummax[i](s))"
+LARGEST_OF_SCANS = f"{HEADER} let c = cumsum[j, reverse](tanh(s)) normalize p = sigmoid(s - cummax[j](c * s))"
+
 
 def numbers(*shape, seed=0, dtype=torch.float64):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
@@ -110,6 +117,43 @@ def along_queries(q, k, v):
     return (seen * (-0.1 * up_to(seen, exclusive=True, dim=-2)).exp()) @ v
 
 
+def largest_so_far(x, reverse=False, dim=-1):
+    """Of a causal table."""
+    x = torch.where(causal(x), x, -torch.inf)
+    return x.flip(dim).cummax(dim).values.flip(dim) if reverse else x.cummax(dim).values
+
+
+def largest(q, k, v):
+    s = scores(q, k)
+    return torch.where(causal(s), (s - 0.5 * largest_so_far(s)).sigmoid(), 0) @ v
+
+
+def largest_before(q, k, v):
+    s = scores(q, k)
+    before = torch.nn.functional.pad(largest_so_far(s, True)[..., 1:], (0, 1), value=-torch.inf)
+    return torch.where(causal(s), (s * before.clamp(min=-3)).tanh(), 0) @ v
+
+
+def both_largest(q, k, v):
+    s = scores(q, k)
+    before, after = largest_so_far(s), largest_so_far(s * v[..., 0].unsqueeze(-2), True)
+    left = up_to(torch.where(causal(s), s.tanh(), 0), True)
+    s = torch.where(causal(s), s - 0.3 * before + 0.2 * after + 0.1 * left, -torch.inf)
+    return torch.softmax(s, -1) @ v
+
+
+def largest_of_queries(q, k, v):
+    s = scores(q, k)
+    so_far = torch.where(causal(s), largest_so_far(s, dim=-2), 0)
+    return torch.where(causal(s), s.sigmoid() * so_far.tanh(), 0) @ v
+
+
+def largest_of_scans(q, k, v):
+    s = scores(q, k)
+    left = up_to(torch.where(causal(s), s.tanh(), 0), True)
+    return torch.where(causal(s), (s - largest_so_far(left * s)).sigmoid(), 0) @ v
+
+
 def several_results(q, k, v):
     s = scores(q, k)
     left = up_to(torch.where(causal(s), -softplus(s), 0), True, True)
@@ -126,6 +170,11 @@ CASES = {
     "of weights": (OF_WEIGHTS, of_weights),
     "along queries": (ALONG_QUERIES, along_queries),
     "several results": (SEVERAL_RESULTS, several_results),
+    "largest": (LARGEST, largest),
+    "largest before": (LARGEST_BEFORE, largest_before),
+    "largest both ways": (BOTH_LARGEST, both_largest),
+    "largest of queries": (LARGEST_OF_QUERIES, largest_of_queries),
+    "largest of scans": (LARGEST_OF_SCANS, largest_of_scans),
 }
 
 
@@ -218,10 +267,8 @@ def test_keys_of_few_queries_stay_whole():
 
 
 REFUSED = {
-    "the derivative of a 'cummax' of pairs": f"{HEADER} normalize p = sigmoid(s - cummax[j](s))",
     "a max along the other axis than a scan of pairs": f"{HEADER} normalize p = softmax[j](s - cumsum[i](sigmoid(s)))",
     "a scan of pairs read at another index": f"{HEADER} let c[i, j] = cumsum[j](s) normalize p = sigmoid(c[i, j + 1])",
-    "two scans of maxima of opposite order": f"{HEADER} normalize p = cummax[j](s) - cummax[j, reverse](s)",
     "a scan of pairs beside a scan": f"{HEADER} normalize p = cumsum[j](s) - cumsum[i](s)",
     "along three lengths": "attention a axis i, j, t: N score s = q[i] @ k[j] "
     "let c[i, j, t] = cumsum[t](s * (v[t] @ v[t])) normalize p = sum[t](c[i, j, t])",
@@ -249,12 +296,25 @@ def test_in_triton(name):
     assert run("interpreter", scan_errors, CASES[name][0], extra) < 2e-5
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if name != "several results"])
+@pytest.mark.parametrize("name", [name for name in CASES if "largest" not in name and name != "several results"])
 def test_gradients_in_triton(name):
     """Two of them with more blocks of rows than workers, each of which takes two turns at its sums of columns."""
     length = 150 if name in ("stick breaking", "along queries") else 40
     extra = {"contextual positions": {"e": (5, 16)}, "threshold": {"gate": (1, 2, length)}}.get(name, {})
     assert run("interpreter", scan_errors, CASES[name][0], extra, length, True) < 2e-5
+
+
+ON_GPUS = {
+    "the derivative of a cummax of pairs": (LARGEST, True),
+    "scans of maxima of opposite order": (f"{HEADER} normalize p = cummax[j](s) - cummax[j, reverse](s)", False),
+}
+
+
+@pytest.mark.parametrize("words", ON_GPUS)
+def test_refused_on_gpus(words):
+    text, learns = ON_GPUS[words]
+    with pytest.raises(AttnError, match=f"on a GPU, {words}"):
+        run("interpreter", scan_errors, text, {}, 20, learns)
 
 
 # --- what these found --------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
-"""Ranks of pairs: before the walk of a pass, another one gathers what is put in order, all columns of a block of rows.
+"""Scans that a pass reads but does not carry: before its walk, another one keeps them for all columns of its rows.
 
-Each row is then sorted, and the place of every entry stands where its value stood, to be read by tiles.
+What runs the other way is kept as it is carried. For ranks, what is put in order is gathered; each row is then sorted,
+and the place of every entry stands where its value stood.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ if TYPE_CHECKING:
     from .tiles import TileWriter
 
 
-class RankMemory:
-    """Where a worker keeps what it puts in order."""
+class KeptScans:
+    """Where a worker keeps what is known for all columns of a block of rows."""
 
     def __init__(self, owner: PassWriter) -> None:
         self.owner = owner
-        self.walks: list[Tiles] = owner.run.tiles.ranks
-        self.names = {walk.body[-1].tile.name: f"ranked{n}" for n, walk in enumerate(self.walks)}  # type: ignore[union-attr]
+        self.walks: list[Tiles] = owner.run.tiles.walks
+        self.names = {walk.body[-1].tile.name: f"kept{n}" for n, walk in enumerate(self.walks)}  # type: ignore[union-attr]
 
     def declare(self) -> str:
         """The bytes that are needed, as what is added to others."""
@@ -30,31 +31,37 @@ class RankMemory:
             return ""
         size = em.size(self.owner.run.loop.size)
         em.line(f"const int64_t all_columns = block_count({size}, {blocks.columns}) * {blocks.columns};")
-        em.line(f"const int64_t each_rank = rank_bytes<T>({blocks.rows}, all_columns);")
-        return f" + {len(self.walks)} * each_rank"
+        em.line(f"const int64_t each_kept = rank_bytes<T>({blocks.rows}, all_columns);")
+        return f" + {len(self.walks)} * each_kept"
 
     def place(self, start: str) -> None:
         rows = self.owner.blocks.rows
         for number, name in enumerate(self.names.values()):
-            memory = f"(char *)({start}) + {number} * each_rank"
+            memory = f"(char *)({start}) + {number} * each_kept"
             self.owner.em.line(f"const Ranked<T> {name} = ranked_at<T>({memory}, {rows}, all_columns);")
 
     def find(self) -> None:
-        """The ranks of a block of rows, each from a walk of its own."""
+        """What is kept of a block of rows, each from a walk of its own."""
         from .tiles import TileWriter
 
         em = self.owner.em
         for name, walk in zip(self.names.values(), self.walks):
-            em.line(f"memset({name}.counts, ABSENT, rows * all_columns);")
+            is_rank = walk.body[-1].tile.node.is_rank  # type: ignore[union-attr]
+            if is_rank:
+                em.line(f"memset({name}.counts, ABSENT, rows * all_columns);")
             with em.scope("", {}):
                 TileWriter(self.owner, walk).write()
-            em.line(f"rank_rows({name}, rows, all_columns);")
+            if is_rank:
+                em.line(f"rank_rows({name}, rows, all_columns);")
 
 
 def gather(writer: TileWriter, statement: Gather) -> None:
-    """What is put in order, and which of it counts."""
+    """A tile of what is kept; for ranks, what is put in order, and which of it counts."""
     em, node, owner = writer.em, statement.tile.node, writer.owner
-    name, sweeps = owner.ranks.names[statement.tile.name], writer.sweeps
+    if not node.is_rank:
+        _copy(writer, statement.tile.name, is_placed=False)
+        return
+    name, sweeps = owner.kept_scans.names[statement.tile.name], writer.sweeps
     begin, end = ("0", str(writer.columns)) if writer.is_full else ("begin", "end")
     valid = None if writer.is_full else "valid_lanes<T>(end - c)"
     header = f"for (int64_t c = {begin}; c < {end}; c += lanes<T>)"
@@ -68,9 +75,14 @@ def gather(writer: TileWriter, statement: Gather) -> None:
 
 
 def place(writer: TileWriter, statement: Carry) -> None:
-    """The ranks of a tile's columns."""
-    name, stride = writer.owner.ranks.names[statement.tile.name], writer.stride
+    """What is known of a tile's columns."""
+    _copy(writer, statement.tile.name, is_placed=True)
+
+
+def _copy(writer: TileWriter, tile: str, is_placed: bool) -> None:
+    name, stride = writer.owner.kept_scans.names[tile], writer.stride
     begin, end = ("0", str(writer.columns)) if writer.is_full else ("begin", "end")
-    to, source = f"s.{statement.tile.name}[r * {stride} + {begin}]", f"{name}.values[r * all_columns + first + {begin}]"
-    copied = f"memcpy(&{to}, &{source}, ({end} - {begin}) * sizeof(T));"
+    here, kept = f"&s.{tile}[r * {stride} + {begin}]", f"&{name}.values[r * all_columns + first + {begin}]"
+    to, source = (here, kept) if is_placed else (kept, here)
+    copied = f"memcpy({to}, {source}, ({end} - {begin}) * sizeof(T));"
     writer.em.line(f"for (int64_t r = 0; r < rows; ++r) {copied}")
