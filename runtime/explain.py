@@ -20,7 +20,7 @@ from attnc.ir.node import walk
 from attnc.ir.text import expression
 from attnc.lowering.sizes import size_text
 from attnc.pipeline import Derivation
-from attnc.planning.plan import Pass, Plan, Repeat
+from attnc.planning.plan import Pass, Plan, Repeat, Stage
 from attnc.planning.printer import note_of, print_plan
 from attnc.reordering import tables_of
 
@@ -147,15 +147,19 @@ class _Explanation:
         program = self.derivation.statements(plan)
         runs = program.passes
         total = 0.0
-        for (stage, around), run in zip(_with_repeats(plan), runs):
-            steps = self._length(around.axis) if around is not None else 1
-            if around is not None:  # which tiles exist is told for a step in the middle
-                self.step = {around.step.attribute: steps // 2}
+        searches = False
+        for (stage, around), run in zip(_with_repeats(plan.stages), runs, strict=True):
+            lengths = [(one, self._length(one.axis)) for one in around]
+            # which tiles exist is told for a step in the middle
+            self.step = {one.step.attribute: length // 2 for one, length in lengths}
             text, work = self._tiles(stage, run)
             lines += ["  " + line for line in text]
-            total += work * steps
+            total += work * math.prod(length for one, length in lengths if one.until is None)
+            searches |= stage.solve is not None or any(one.until is not None for one in around)
         if runs:
-            lines.append(f"  {total / 1e9:.3g} GFLOP of matrix products in {len(runs)} pass{'es' * (len(runs) > 1)}")
+            each = ", one step of each search counted" if searches else ""
+            count = f"{len(runs)} pass{'es' * (len(runs) > 1)}"
+            lines.append(f"  {total / 1e9:.3g} GFLOP of matrix products in {count}{each}")
         lines += [f"  {note}" for note in dict.fromkeys(note_of(one, self.derivation.roles) for one in plan.later)]
         return lines
 
@@ -269,13 +273,15 @@ class _Explanation:
         return evaluator.result(stage.domain, (*others, stage.row, stage.loop))
 
 
-def _with_repeats(plan: Plan) -> Iterator[tuple[Pass, Repeat | None]]:
+def _with_repeats(
+    stages: Sequence[Stage], around: tuple[Repeat, ...] = ()
+) -> Iterator[tuple[Pass, tuple[Repeat, ...]]]:
     """The passes in order, each with what repeats it."""
-    for stage in plan.stages:
+    for stage in stages:
         if isinstance(stage, Repeat):
-            yield from ((inner, stage) for inner in stage.stages if isinstance(inner, Pass))
+            yield from _with_repeats(stage.stages, (*around, stage))
         elif isinstance(stage, Pass):
-            yield stage, None
+            yield stage, around
 
 
 def _counted(pairs: torch.Tensor, rows: int, columns: int) -> Counts:
