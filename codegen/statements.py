@@ -170,12 +170,12 @@ class Tiles:
         return [statement for statement in self.body if isinstance(statement, Carry)]
 
     @property
-    def walks(self) -> list[Tiles]:
-        """For each scan that is kept, in order, the walk that keeps it."""
+    def walks(self) -> list[tuple[Local, Tiles]]:
+        """The tile of each scan that is kept, in order, and the walk that keeps it."""
         found = []
         for place, statement in enumerate(self.body):
             if isinstance(statement, Carry) and statement.is_kept:
-                found.append(self._walk(place, statement))
+                found.append((statement.tile, self._walk(place, statement)))
         return found
 
     def _walk(self, place: int, statement: Carry) -> Tiles:

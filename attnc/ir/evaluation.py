@@ -37,9 +37,10 @@ def workers(launches: Sequence[tuple[bool, bool]], blocks: Sequence[int]) -> int
     return min(most, _MOST_WORKERS) if any(takes_turns for _, takes_turns in launches) else most
 
 
-def turns(takes_turns: bool, blocks: int, splits: int) -> int:
-    """How often a kernel is launched until each of its blocks of rows had its turn."""
-    return -(-blocks // splits) if takes_turns else 1
+def rounds(takes_turns: bool, blocks: int, splits: int) -> tuple[int, int]:
+    """How often a kernel is launched until each of its blocks of rows had its turn, and how many programs at a time go
+    through the rows of one sequence and head: all workers, of which some may find no block left."""
+    return (-(-blocks // splits), splits) if takes_turns else (1, blocks)
 
 
 Around = tuple[tuple[Any, int], ...]

@@ -15,6 +15,7 @@ from ..ir import Axis, Graph, Node
 from ..ir.logic import conjuncts
 from ..ir.node import reachable
 from ..ir.roles import WIDTH, Roles
+from .carried import scans_below
 from .plan import Later
 from .statistics import Shape, direct_statistics, scattered, scattered_axes, shape_of, statistics_of
 
@@ -195,6 +196,8 @@ class _Scheduler:
         tiles = {host.shape.row, host.shape.loop}
         streams = any(self.moves.get(member) for member in (*host.members, *guest.members))
         same_tiles = tiles == {guest.shape.row, guest.shape.loop} and all(m.op == "sum" for m in guest.members)
+        if guest.shape != host.shape and self._carries(guest):
+            return False
         fits = (
             host.level == guest.level
             and host.root is None
@@ -204,6 +207,10 @@ class _Scheduler:
             and not streams
         )
         return fits and self._run_alike(host, guest)
+
+    def _carries(self, group: Group) -> bool:
+        """Whether it reads scans, which only a pass along their own axis carries."""
+        return any(scans_below(node, self.roles) for node in (*group.members, *group.others, *group.stored))
 
     def _add_tiled(self, groups: list[Group], node: Node, shape: Shape) -> None:
         below = direct_statistics([node], self.roles)
@@ -233,7 +240,7 @@ class _Scheduler:
             return False
         if host.level != guest.level or a.row is None or a.loop is None or (a.row, a.loop) != (b.loop, b.row):
             return False
-        if any(self.moves.get(m) for m in (*host.members, *guest.members)) or not a.kept:
+        if any(self.moves.get(m) for m in (*host.members, *guest.members)) or not a.kept or self._carries(guest):
             return False
         if any(member.op != "sum" for member in guest.members) or not self._run_alike(host, guest):
             return False

@@ -108,6 +108,7 @@ class PassBuilder:
             self.split = self.graph.axis("worker", self.graph.size(SPLITS))
         tile_stores = tuple(Store(target.tensor, target.axes, self.settle_groups(node)) for target, node in stored)
         scans = self._scans(accumulators, tile_stores)
+        assert all(scan.attribute[0] is self.loop for scan in scans), "a scan along rows"
         domains = [a.domain for a in accumulators] + [self.graph.true for _ in tile_stores]
         domains += [scan.domain for scan in scans]
         assert domains, "sums over several lengths at once that no pass holds"

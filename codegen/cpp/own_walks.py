@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..statements import Carry, Gather, Tiles
+from ..statements import Carry, Gather
 from .exponents import rounded
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ class KeptScans:
 
     def __init__(self, owner: PassWriter) -> None:
         self.owner = owner
-        self.walks: list[Tiles] = owner.run.tiles.walks
-        self.names = {walk.body[-1].tile.name: f"kept{n}" for n, walk in enumerate(self.walks)}  # type: ignore[union-attr]
+        self.walks = owner.run.tiles.walks
+        self.names = {tile.name: f"kept{n}" for n, (tile, _) in enumerate(self.walks)}
 
     def declare(self) -> str:
         """The bytes that are needed, as what is added to others."""
@@ -45,13 +45,13 @@ class KeptScans:
         from .tiles import TileWriter
 
         em = self.owner.em
-        for name, walk in zip(self.names.values(), self.walks):
-            is_rank = walk.body[-1].tile.node.is_rank  # type: ignore[union-attr]
-            if is_rank:
+        for tile, walk in self.walks:
+            name = self.names[tile.name]
+            if tile.node.is_rank:
                 em.line(f"memset({name}.counts, ABSENT, rows * all_columns);")
             with em.scope("", {}):
                 TileWriter(self.owner, walk).write()
-            if is_rank:
+            if tile.node.is_rank:
                 em.line(f"rank_rows({name}, rows, all_columns);")
 
 

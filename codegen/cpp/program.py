@@ -97,17 +97,17 @@ class _ProgramWriter:
         self.flags: list[str] = []
         self.passing: list[str] = []
         self.number = 0
+        self.keeps_scans = any(run.tiles.walks for run in program.passes)
 
     def write(self) -> Source:
         self._temporaries()
         self._stages(self.program.stages)
         number = self.number
         arguments = self._arguments()
-        ranks = any(run.tiles.walks for run in self.program.passes)
         text = "\n".join(
             [
                 *_comment(self.header),
-                '#include "attnc_ranks.h"' if ranks else '#include "attnc_kernel.h"',
+                '#include "attnc_ranks.h"' if self.keeps_scans else '#include "attnc_kernel.h"',
                 "",
                 # inside, so that C's own abs, exp and the like are never meant
                 "namespace attnc { namespace kernel {",
@@ -285,7 +285,7 @@ class _ProgramWriter:
     def _context(self, arguments: Arguments) -> list[str]:
         lines = ["struct Context {", "  int64_t threads; parallel_function parallel; scratch_function scratch;"]
         lines.append("  int64_t *counters; int64_t stage;")
-        lines += [f"  bool {flag};" for flag in self.passing]
+        lines += [f"  bool {flag};" for flag in (*self.passing, *(["lacks_memory"] if self.keeps_scans else []))]
         lines += [f"  int64_t {size_name(name)};" for name in arguments.sizes]
         lines += [
             f"  {'T' if type == FLOAT else 'int64_t'} p_{identifier(name)};" for name, type in arguments.parameters
@@ -318,8 +318,10 @@ class _ProgramWriter:
             lines += [f"  {name}_s{dim} = *a++;" for dim in range(len(tensor.sizes))]
         lines += ["  " + line for line in (*self.flags, *self._memory())]
         lines += ["  " + line for line in self.steps]
-        lines += ["  free_all(memory);", "  return 0;", "}"]
-        return lines
+        if self.keeps_scans:
+            lines.insert(2, "  x.lacks_memory = false;")
+        result = "x.lacks_memory" if self.keeps_scans else "0"
+        return [*lines, "  free_all(memory);", f"  return {result};", "}"]
 
     def _memory(self) -> list[str]:
         """Workspaces: one allocation each, all or none."""

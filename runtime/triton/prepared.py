@@ -14,7 +14,7 @@ import torch
 
 from attnc.codegen.triton.names import TURN
 from attnc.codegen.triton.program import Launch
-from attnc.ir.evaluation import in_order, turns, workers
+from attnc.ir.evaluation import in_order, rounds, workers
 from attnc.ir.host import evaluate
 from attnc.ir.roles import SPLITS
 
@@ -87,7 +87,7 @@ class TritonPrepared:
             if step.run is not None:
                 step.run(step.grid, operands)
             elif step.end:
-                number = number if bool(operands[0].any()) else step.end
+                number = step.end if is_still(operands[0]) else number
             else:
                 for operand in operands:
                     operand.zero_()
@@ -126,9 +126,9 @@ def prepare_triton(
     for what, number, around in in_order(len(kernel.launches), kernel.repeats, known):
         if what == "launch":
             launch = kernel.launches[number]
-            each = min(blocks[number], known[SPLITS]) if launch.takes_turns else blocks[number]
+            turns, each = rounds(launch.takes_turns, blocks[number], known[SPLITS])
             grid = math.prod(int(evaluate(size, known)) for size in launch.outer) * each
-            for turn in range(turns(launch.takes_turns, blocks[number], known[SPLITS]) if grid else 0):
+            for turn in range(turns if grid else 0):
                 at = {now: (whole, step) for repeat, step in around for now, whole in repeat["states"]}
                 here = {**known, TURN: turn, **{repeat["step"]: step for repeat, step in around}}
                 values = [_value(argument, strides, here) for argument in launch.arguments]
@@ -143,6 +143,12 @@ def prepare_triton(
                 waiting.setdefault(number, []).append(len(steps))
             steps.append(Step(None, 0, ((number, None),)))
     return TritonPrepared(attention, kernel, machine.device, fills, buffers, tuple(steps))
+
+
+def is_still(moving: torch.Tensor) -> bool:
+    """Whether nothing moves any more. A graph that is being captured may not ask: it takes all steps, of which later
+    ones change nothing."""
+    return not (moving.is_cuda and torch.cuda.is_current_stream_capturing()) and not bool(moving.any())
 
 
 def _buffers(kernel: TritonKernel, known: Mapping[str, Any]) -> tuple[Memory, ...]:

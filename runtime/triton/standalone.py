@@ -16,7 +16,7 @@ from typing import Any
 import torch
 import triton
 
-from attnc.ir.evaluation import evaluate, in_order, turns, workers
+from attnc.ir.evaluation import evaluate, in_order, rounds, workers
 
 _HERE = Path(__file__).parent
 _TYPES = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16", "bool": "i1", "uint8": "u8"}
@@ -65,19 +65,24 @@ class Kernels:
                 ended = "" if what == "end" and number == ended else ended
                 if what == "zero" and not ended:
                     every[number].zero_()
-                elif what == "until" and not ended and not bool(every[number].any()):
+                elif what == "until" and not ended and _is_still(every[number]):
                     ended = number
                 continue
             for repeat, step in around:
                 known[repeat["step"]] = step
                 every.update({now: every[whole][step] for now, whole in repeat["states"]})
             launch, choice, compiled = self.steps[number]
-            each = min(blocks[number], known["#splits"]) if launch["takes_turns"] else blocks[number]
+            turns, each = rounds(launch["takes_turns"], blocks[number], known["#splits"])
             grid = each * math.prod(evaluate(size, known) for size in launch["outer"])
-            for turn in range(turns(launch["takes_turns"], blocks[number], known["#splits"]) if grid else 0):
+            for turn in range(turns if grid else 0):
                 known["#turn"] = turn
                 compiled[(grid, 1, 1)](*(_value(a, launch, choice, every, known) for a in launch["arguments"]))
         return results
+
+
+def _is_still(moving: torch.Tensor) -> bool:
+    """Whether nothing moves any more; a graph that is being captured may not ask, and takes all steps."""
+    return not torch.cuda.is_current_stream_capturing() and not bool(moving.any())
 
 
 def _blocks(launch: Mapping[str, Any], choice: Mapping[str, Any], known: Mapping[str, Any]) -> int:

@@ -8,7 +8,7 @@ import attnc
 from attnc.diagnostics import AttnError
 from attnc.planning.plan import Pass
 
-from ..triton.interpreting import scan_errors
+from ..triton.interpreting import measured_random, scan_errors
 from ..triton.workers import run
 
 HEADER = "attention a axis i, j: N mask j <= i score s = q[i] @ k[j] / sqrt(D)\n"
@@ -304,6 +304,15 @@ def test_gradients_in_triton(name):
     assert run("interpreter", scan_errors, CASES[name][0], extra, length, True) < 2e-5
 
 
+def test_passes_with_fewer_blocks_than_workers_in_triton():
+    """One pass has 10 blocks of rows for 8 workers, the other 2: of three heads."""
+    text = """attention a score s = q[i] @ k[j] / sqrt(D)
+    let c = cumsum[j](tanh(s)) let e = cumsum[i](sigmoid(s))
+    output out[i] = sum[j](c * v[j]), seen[j] = sum[i](e * q[i, 0])"""
+    errors = run("interpreter", measured_random, text, {"B": 1, "H": 3, "G": 3, "N": 150, "M": 20, "D": 16, "E": 16})
+    assert len(errors) == 5 and all(error[1] for error in errors), errors
+
+
 ON_GPUS = {
     "the derivative of a cummax of pairs": (LARGEST, True),
     "scans of maxima of opposite order": (f"{HEADER} normalize p = cummax[j](s) - cummax[j, reverse](s)", False),
@@ -339,3 +348,20 @@ def test_integers_and_conditions_of_pairs_as_results():
     assert torch.equal(found.here, s > 0)
     assert torch.equal(found.many, torch.where(causal(s), up_to(((s > 0) & causal(s)).double()).long(), 0))
     assert torch.equal(found.apart, (places[:, None] - places).expand(found.apart.shape))
+
+
+@pytest.mark.parametrize("flags", ["", ", reverse", ", exclusive"])
+def test_a_scan_of_queries_beside_sums_over_keys(flags):
+    """Sums of one level over the same tiles: those that read the scan go along it, whatever the others do."""
+    text = f"""attention a score s = q[i] @ k[j] / sqrt(D)
+    let e = cumsum[i{flags}](sigmoid(s))
+    output seen[j] = sum[i](e * q[i, 0])"""
+    inputs = {name: tensor.requires_grad_() for name, tensor in given(130).items() if name != "v"}
+    found = attnc.loads(text)(**inputs)
+    e = up_to(scores(**inputs).sigmoid(), "reverse" in flags, "exclusive" in flags, dim=-2)
+    wanted = (e * inputs["q"][..., :1]).sum(-2)
+    torch.testing.assert_close(found, wanted)
+    weights = numbers(*wanted.shape, seed=9)
+    gradients = [torch.autograd.grad((x * weights).sum(), list(inputs.values())) for x in (found, wanted)]
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-10)
