@@ -64,10 +64,12 @@ class PassWriter:
         em, run = self.em, self.run
         em.line("const Context &x = *(const Context *)context;")
         more = self._cache() + self.kept_scans.declare()
-        em.line(f"void *const memory = x.scratch(sizeof(Scratch{self.stage}){more});")
+        taken = f"x.scratch(sizeof(Scratch{self.stage}){more})"
         if self.kept_scans.walks:  # which grows with the columns, unlike all else that a worker takes
+            em.line(f"void *const memory = {taken};")
             em.line("if (!memory) { ((Context *)context)->lacks_memory = true; return; }")
-        em.line(f"Scratch{self.stage} &s = *(Scratch{self.stage} *)memory;")
+            taken = "memory"
+        em.line(f"Scratch{self.stage} &s = *(Scratch{self.stage} *){taken};")
         if self.cached:
             em.line("T *const cache = (T *)(&s + 1);")
         self.kept_scans.place("cache + (keeps ? kept : 0) / sizeof(T)" if self.cached else "&s + 1")
