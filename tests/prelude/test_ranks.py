@@ -1,5 +1,8 @@
 """The rank of every pair of a row as a number, and the entries of a row in order: against sorting."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -136,3 +139,24 @@ def test_partial_results_need_all_keys():
     with pytest.raises(AttnError, match="needs all of them"):
         spec = attnc.loads("attention a normalize p = softmax[j](s - rank[j](s))")
         spec.partial(*(t.detach() for t in draw()))
+
+
+LACKING = """
+import resource, torch, attnc
+spec = attnc.loads("attention a score s = q[i] @ k[j] normalize p = sigmoid(s - rank[j](s))")
+few, many = ([torch.randn(1, 1, n, 1) for n in sizes] for sizes in ((3, 20, 20), (96, 8_000_000, 8_000_000)))
+spec(*few)
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 1_500_000_000,) * 2)
+try:
+    spec(*many)
+except attnc.AttnError as error:
+    print(error.code)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux how much memory is used")
+def test_rows_that_no_memory_holds():
+    """96 rows of eight million columns: a worker would keep 3 GiB of them."""
+    done = subprocess.run([sys.executable, "-c", LACKING], capture_output=True, text=True, timeout=300)
+    assert done.stdout.strip() == "out-of-memory", done.stderr[-2000:]

@@ -147,3 +147,21 @@ def scan_errors(text, extra, length=75, learns=False):
     (wanted * weights).sum().backward()
     pairs = [(mine.grad, wide[name].grad) for name, mine in given.items()]
     return max(float((mine - exact).abs().max() / exact.abs().max()) for mine, exact in pairs)
+
+
+def searched_without_asking(text, shapes):
+    """The results of a search, and of one whose steps may not ask whether any moves, as when a graph is captured."""
+    import attnc
+    from attnc.runtime.triton import prepared
+
+    mend_interpreter()
+    random = torch.Generator().manual_seed(0)
+    given = [torch.randn(shape, generator=random) for shape in shapes]
+    attention, asks = attnc.loads(text), prepared.is_still
+    found = attention(*given)
+    asked: list[bool] = []
+    prepared.is_still = lambda moving: bool(asked.append(True))
+    try:
+        return found.tolist(), attention(*given).tolist(), len(asked)
+    finally:
+        prepared.is_still = asks

@@ -4,9 +4,10 @@ corpus; ATTNC_EVERY_EXAMPLE=1 takes all of it."""
 import os
 
 import pytest
+import torch
 
 from ..corpus import NAMES
-from .interpreting import measured, measured_sorted, second_derivatives
+from .interpreting import measured, measured_sorted, searched_without_asking, second_derivatives
 from .workers import run
 
 ODD = {"B": 1, "H": 2, "G": 1, "M": 21, "N": 37}
@@ -43,3 +44,26 @@ def test_derivatives_of_second_order(normalize):
     text = f"attention a axis i, j: N mask j <= i normalize p = {normalize}"
     errors = run("interpreter", second_derivatives, text)
     assert len(errors) == 7 and all(error < 1e-5 for error in errors), errors
+
+
+def test_searches_of_a_captured_graph():
+    """They may not ask whether anything moves, and take all of their steps: the later ones change nothing."""
+    text = """attention a axis i, j: N axis m: N axis u: m | j
+    score z = join[u](2 * (q[i] @ k[m]), q[i] @ k[j])
+    output t[i] = root[t: -9.0 <= t <= 9.0](sum[u](tanh(t - z)) - 1)"""
+    found, unasked, steps = run("interpreter", searched_without_asking, text, [(1, 1, 5, 16)] * 2)
+    assert found == unasked and steps == 128
+
+
+def test_a_stream_that_captures_is_not_asked(monkeypatch):
+    from attnc.runtime.triton.prepared import is_still
+
+    class Moving:
+        is_cuda = True
+
+        def any(self):
+            raise AssertionError("asked")
+
+    monkeypatch.setattr("torch.cuda.is_current_stream_capturing", lambda: True)
+    assert not is_still(Moving())
+    assert is_still(torch.zeros(3, dtype=torch.bool)) and not is_still(torch.tensor([False, True]))
