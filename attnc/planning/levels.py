@@ -196,7 +196,7 @@ class _Scheduler:
         tiles = {host.shape.row, host.shape.loop}
         streams = any(self.moves.get(member) for member in (*host.members, *guest.members))
         same_tiles = tiles == {guest.shape.row, guest.shape.loop} and all(m.op == "sum" for m in guest.members)
-        if guest.shape != host.shape and self._carries(guest):
+        if guest.shape.loop is not host.shape.loop and self._carries(guest):
             return False
         fits = (
             host.level == guest.level
