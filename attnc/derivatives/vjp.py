@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from ..ir import Axis, Graph, Node, Tensor
 from ..ir.logic import conjuncts
-from ..ir.node import FLOAT, reachable
+from ..ir.node import FLOAT, reachable, walk
 from ..ir.recurrences import with_states
 from ..ir.rewrite import substitute
 from ..ir.roles import LENGTH, OUTER, WIDTH, Roles
@@ -135,7 +135,7 @@ class Reverse:
         """Adds `form == 0`; where it fixes an axis of the space (x[d + R]: d = t - R), that axis is eliminated.
         `is_step`: also among pairs, where a step reads another one."""
         graph = self.graph
-        solved = self._solvable(form, space, domain, value, is_step)
+        solved = self._solvable(target, form, space, domain, value, is_step)
         if solved is None:
             return space | {target}, graph.all(domain, graph.equal_zero(form)), value
         axis, position = solved
@@ -151,10 +151,11 @@ class Reverse:
         return substitute(self.graph, value, {axis: position})
 
     def _solvable(
-        self, form: Node, space: frozenset[Axis], domain: Node, value: Node, is_step: bool
+        self, target: Axis, form: Node, space: frozenset[Axis], domain: Node, value: Node, is_step: bool
     ) -> tuple[Axis, Node] | None:
-        """An axis with coefficient ±1, of a term that is not pairwise (there, a scatter keeps the tiles, but for steps
-        of a recurrence)."""
+        """An axis with coefficient ±1, of a term that is not pairwise (there, a scatter keeps the tiles, but for
+        features and for steps of a recurrence). Where that leaves all pairs of positions to be looked at, it is left to
+        a scatter too."""
         graph = self.graph
         if not form.is_sum:
             return None
@@ -164,12 +165,24 @@ class Reverse:
             axis = term.attribute if term.kind == "index" else None
             if axis is None or axis not in space or abs(coefficient) != 1:
                 continue
-            if is_pairwise and axis.size not in self.roles.steps:
+            of_features = self._is_width(term) and self.roles.of(target) == WIDTH
+            if is_pairwise and not of_features and axis.size not in self.roles.steps:
                 continue
             rest = graph.add(form, graph.scale(-coefficient, term))
+            if self._is_width(term) and self.roles.of(target) == LENGTH and self._jumps(rest, space - {axis}):
+                continue
             if axis not in rest.axes:
                 return axis, graph.scale(-coefficient, rest)
         return None
+
+    def _jumps(self, position: Node, space: frozenset[Axis]) -> bool:
+        """Whether a position goes on with what is summed up in a way that bounds of tiles do not tell."""
+        if not self.roles.axes(position.axes & space, LENGTH):
+            return False
+        return any(
+            part.axes & space and (part.is_product or part.kind == "read" or part.op == "mod")
+            for part in walk(position)
+        )
 
     def _is_width(self, index: Node) -> bool:
         return index.kind == "index" and self.roles.of(index.attribute) == WIDTH

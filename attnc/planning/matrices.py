@@ -24,6 +24,8 @@ from .plan import Target
 from .statistics import direct_statistics, scattered, statistics_of
 from .terms import split_product, summands_of
 
+_MOST_TERMS = 8  # that a sum is made several sums for
+
 
 def associate(graph: Graph, roots: Sequence[Node], roles: Roles) -> list[Node]:
     """The roots with sums over positions taken before those over features, wherever no value of a pair hinders it.
@@ -58,7 +60,7 @@ def _associated(graph: Graph, node: Node, roles: Roles, pairs: frozenset[frozens
         if found is not node:
             return found
     if len(lengths) < 2:
-        return node
+        return _factored(graph, node, rows, roles) if rows else node
     nested = (_nested(graph, node, axis, rows, roles, pairs) for axis in lengths)
     return next((one for one in nested if one is not None), node)
 
@@ -106,7 +108,8 @@ def _nested(
         rest = graph.product([(b, e) for b, e in factors if b.axes & others])
         inner = graph.reduce("sum", inside, rest, graph.all(*beneath))
         taken = _associated(graph, inner, roles, pairs)
-        if inner.axes & rows or not (taken is not inner or _is_less(inner, node, roles)):
+        both = any(roles.axes(b.axes, WIDTH) for b, _ in first) and bool(roles.axes(inner.axes, WIDTH))
+        if inner.axes & rows or not (taken is not inner or _is_less(inner, node, roles, both)):
             return None
         above = graph.all(*(c for c in conditions if c not in beneath))
         over = tuple(axis for axis in node.attribute if axis in known)
@@ -115,14 +118,43 @@ def _nested(
     return graph.combine(parts)
 
 
-def _is_less(inner: Node, node: Node, roles: Roles) -> bool:
-    """Whether a sum over some lengths makes less of the rest: no third length for each pair, or no second axis of
-    features."""
+def _factored(graph: Graph, node: Node, rows: frozenset[Axis], roles: Roles) -> Node:
+    """Features of a row times those of positions: Σ_j a[i, d] t[i, j] b[j, d] as a[i, d] Σ_j t[i, j] b[j, d], summand
+    by summand, which is a matrix product and was none."""
+    bound, widths = frozenset(node.attribute), frozenset(roles.axes(node.axes, WIDTH))
+
+    def is_of_features(part: Node) -> bool:
+        return bool(part.axes & widths)
+
+    terms = [(c * n, t) for c, part in summands_of(graph, node.body) for n, t in expand(graph, part, is_of_features)]
+    sides = [{bool(b.axes & bound) for b, _ in _factors(graph, t)[1] if b.axes & widths} for _, t in terms]
+    if len(terms) > _MOST_TERMS or not any(len(side) == 2 for side in sides):
+        return node
+    return graph.combine([(c, _row_outside(graph, node, t)) for c, t in terms])
+
+
+def _row_outside(graph: Graph, node: Node, term: Node) -> Node:
+    """The sum of a term, times what only rows have; of rows that nothing is summed up for 0, whatever they have."""
+    bound = frozenset(node.attribute)
+    conditions, factors = _factors(graph, term)
+    domain = graph.all(node.domain, *conditions)
+    own = [(b, e) for b, e in factors if not b.axes & bound]
+    inner = graph.reduce("sum", node.attribute, graph.product([(b, e) for b, e in factors if b.axes & bound]), domain)
+    whole = graph.mul(graph.product(own), inner)
+    if domain.is_const(True):
+        return whole
+    count = graph.reduce("sum", node.attribute, graph.const(1.0), domain)
+    return graph.guard(graph.negate(graph.compare("==", count, graph.const(0.0))), whole)
+
+
+def _is_less(inner: Node, node: Node, roles: Roles, both: bool) -> bool:
+    """Whether a sum over some lengths makes less of the rest: no third length for each pair, or fewer axes of features,
+    or a product of features that `both` of its sides have a matrix product with those of one."""
     widths, all_widths = (len(roles.axes(value.axes, WIDTH)) for value in (inner, node))
     lengths = roles.axes(inner.axes, LENGTH)
     if roles.axes(node.axes, LENGTH):
         return len(lengths) == 1 and widths < 2
-    return len(lengths) == 1 and (widths, all_widths) == (1, 2)
+    return len(lengths) == 1 and ((widths, all_widths) in ((1, 2), (0, 1)) or (both and (widths, all_widths) == (1, 1)))
 
 
 def _summed_first(graph: Graph, node: Node, rows: frozenset[Axis], roles: Roles) -> Node:

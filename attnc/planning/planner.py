@@ -18,6 +18,7 @@ from ..ir.rewrite import Rewriter, substitute
 from ..ir.roles import LENGTH, OUTER, Roles
 from .carried import carry_scans, scans_below
 from .contexts import push_conditions
+from .kept_values import keep_values
 from .levels import Group, Schedule, schedule
 from .matrices import along_streamed, associate, stream_widths
 from .passes import PassBuilder
@@ -82,6 +83,7 @@ class Planner:
             self._stage(group, plan)
         self._nest(list(self.waiting))
         outputs = tuple({t.tensor: (t.tensor, t.axes) for t in self.targets}.values())
+        self.stages = keep_values(self.graph, self.roles, self.stages, self.new_temporary)
         return Plan(self.graph, tuple(self.stages), tuple(self.temporaries), outputs, tuple(plan.later))
 
     # --- groups ------------------------------------------------------------------------------------------------

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from ..analysis.groups import group_of
 from ..analysis.support import NotLowered
 from ..ir import Axis, Graph, Node
+from ..ir.axis import in_order
 from ..ir.logic import conjuncts
 from ..ir.node import open_nodes, reachable, walk
-from ..ir.rewrite import Rewriter
+from ..ir.rewrite import Rewriter, substitute
 from ..ir.roles import LENGTH, OUTER, WIDTH, Roles
 from .carried import scans_below
 
@@ -34,7 +35,7 @@ def separate_widths(graph: Graph, roots: Sequence[Node], roles: Roles) -> list[N
             return node
         is_long = is_statistic(node, roles)
         if is_long and node.op == "sum":
-            node = _with_conditions_of_features(graph, node, roles)
+            node = _with_conditions_of_features(graph, _along_positions(graph, node, roles), roles)
         outside = [c for c in conjuncts(node.domain) if not c.axes or (is_long and _is_of_widths(c, roles))]
         outside = [c for c in outside if not c.axes & set(node.attribute) and not c.is_const()]
         if outside and node.op == "sum" and not (is_long and all(not c.axes for c in outside)):
@@ -65,6 +66,26 @@ def _with_conditions_of_features(graph: Graph, node: Node, roles: Roles) -> Node
     rest = graph.all(*(c for c in parts if c not in mixed))
     chosen = graph.map("where", (graph.all(*mixed), node.body, graph.zero(node.type)), node.type)
     return graph.reduce("sum", node.attribute, chosen, rest)
+
+
+def _along_positions(graph: Graph, node: Node, roles: Roles) -> Node:
+    """What goes to places along a length: once lengths that these do not depend on are summed up. Features that they do
+    depend on (the taps of a convolution, say) are gone through as lengths are."""
+    told = [condition for axis, condition in scattered(node, roles) if roles.of(axis) != WIDTH]
+    if not told or roles.axes(node.axes - scattered_axes(node, roles), LENGTH):
+        return node
+    known = frozenset().union(*(condition.axes for condition in told))
+    body, domain, bound = node.body, node.domain, node.attribute
+    others = frozenset(roles.axes(bound, LENGTH)) - known
+    if others and roles.axes(known & frozenset(bound), LENGTH):
+        inside = [c for c in conjuncts(domain) if c.axes & others]
+        body = graph.reduce(node.op, in_order(others), body, graph.all(*inside))
+        domain = graph.all(*(c for c in conjuncts(domain) if c not in inside))
+        bound = tuple(axis for axis in bound if axis not in others)
+    moves = {axis: graph.streamed(axis) for axis in roles.axes(bound, WIDTH) if axis in known}
+    positions = {axis: graph.index(new) for axis, new in moves.items()}
+    body, domain = (substitute(graph, arg, positions) for arg in (body, domain))
+    return graph.reduce_as_is(node.op, tuple(moves.get(axis, axis) for axis in bound), body, domain)
 
 
 def _kept_widths(condition: Node, node: Node, roles: Roles) -> bool:
@@ -146,7 +167,7 @@ def shape_of(statistic: Node, roles: Roles, both: bool = False) -> Shape:
     if scans:
         return shape_of_scans(scans, own, statistic.attribute, roles)
     kept = roles.axes(own, LENGTH)
-    reduced = roles.axes(statistic.attribute, LENGTH)
+    reduced = tuple(sorted(roles.axes(statistic.attribute, LENGTH), key=lambda a: not a.streams))
     outer = frozenset(roles.axes(own, OUTER))
     if not reduced and len(kept) < 2:
         return Shape(None, None, outer | frozenset(kept))

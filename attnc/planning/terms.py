@@ -40,7 +40,8 @@ def _products(
     def wanted(part: Node) -> bool:
         return _separates(part, wide, row, loop)
 
-    summands = [(c * inner, t) for c, part in summands_of(graph, body) for inner, t in expand(graph, part, wanted)]
+    expanded = [(c * inner, t) for c, part in summands_of(graph, body) for inner, t in expand(graph, part, wanted)]
+    summands = [(c * inner, t) for c, part in expanded for inner, t in summands_of(graph, part)]
     for coefficient, product in summands:
         split = split_product(graph, product, side, row, loop, wide)
         if split is None:
@@ -83,11 +84,11 @@ def split_product(
     while product.kind == "guard":
         conditions.append(product.args[0])
         product = product.args[1]
-    if any(condition.axes & wide for condition in conditions):
-        return None
     factors = list(zip(product.args, product.attribute)) if product.is_product else [(product, 1)]
     featured = [(b, e) for b, e in factors if b.axes & wide]
-    operand = graph.to_float(graph.product(featured))
+    of_features = [condition for condition in conditions if condition.axes & wide]  # outside of them it is 0
+    conditions = [condition for condition in conditions if not condition.axes & wide]
+    operand = graph.guard(graph.all(*of_features), graph.to_float(graph.product(featured)))
     tile_axes = frozenset(axis for axis in (row, loop) if axis is not None)
     if side is None or not operand.axes & tile_axes <= frozenset((side,)):
         return None

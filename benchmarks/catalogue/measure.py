@@ -10,6 +10,7 @@ import queue
 import resource
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,12 +21,14 @@ from tests.catalogue.test_rows import as_tuple, interpreted, test_dense
 from tests.triton.workers import run
 
 from ..timing import Effort, compare, measure
+from .stages import where_time_goes
 
 THREADS = 1  # rows are measured side by side
-LENGTH = 2048
+LENGTH, SHORT = 2048, 512
+SLOW = 2.0  # how many times faster than eager code is the goal
 LARGE = {"B": 1, "H": 4, "G": 4, "M": LENGTH, "N": LENGTH, "D": 64, "E": 64}
 _MEMORY = 14 * 2**30
-_SECONDS = 15.0
+_SECONDS = 40.0
 _EFFORT = Effort(least=1, most=3, seconds=0.4)
 Record = dict[str, Any]
 
@@ -96,11 +99,55 @@ def chosen(row: Row) -> Record:
     return {"passes": [len(plan.passes) for plan in plans], "words": words}
 
 
-def timed(name: str) -> Record:
+def timed(name: str, length: int = LENGTH) -> Record:
     """Forward and backward at a length of about 2048, beside the dense computation, in float32."""
+    row, sizes, acts = _acts(name, length)
+    times = measure(acts, _EFFORT)
+    ratio = compare(times["eager"], times["attnc"])
+    return {
+        "sizes": {k: sizes[k] for k in sorted(sizes) if k in row.large or k in ("M", "N")},
+        "milliseconds": {k: round(1e3 * sorted(t)[len(t) // 2], 2) for k, t in times.items()},
+        "ratio": round(ratio.median, 2),
+    }
+
+
+def timed_alone(name: str, length: int) -> Record:
+    """The kernels' time, where the dense computation ends no more."""
+    row, sizes, acts = _acts(name, length)
+    times = measure({"attnc": acts["attnc"]}, _EFFORT)["attnc"]
+    return {
+        "sizes": {k: sizes[k] for k in sorted(sizes) if k in row.large or k in ("M", "N")},
+        "milliseconds": {"attnc": round(1e3 * sorted(times)[len(times) // 2], 2)},
+    }
+
+
+def located(name: str, length: int) -> Record:
+    """What takes most of the time of the kernels; in a process that has not called them before."""
+    row, _, acts = _acts(name, length)
+    return {"where": where_time_goes(row.load().derivation(), acts["attnc"])}
+
+
+def timed_somehow(name: str) -> Record:
+    """At the full length; where that ends not in time, at a shorter one, and there the kernels alone if need be. Of
+    what is slow, where its time goes."""
+    length = LENGTH
+    found = isolated(timed, name)
+    if "reason" in found:
+        at_full, length = found["reason"], SHORT
+        found = isolated(partial(timed, length=length), name)
+        if "reason" in found:
+            found = {"dense": found["reason"]} | isolated(partial(timed_alone, length=length), name)
+        found["at_full_length"] = at_full
+    if found.get("ratio", 0.0) < SLOW and "milliseconds" in found:
+        found |= isolated(partial(located, length=length), name)
+    return found
+
+
+def _acts(name: str, length: int) -> tuple[Row, dict[str, int], dict[str, Callable[[], object]]]:
     row = rows()[name]
     attention = row.load()
-    known = LARGE | {k: n for k, n in row.sizes.items() if k not in ("M", "N")} | dict(row.large)
+    known = LARGE | {"M": length, "N": length} | {k: n for k, n in row.sizes.items() if k not in ("M", "N")}
+    known |= dict(row.large)
     defaults = row.given(attention)
     parameters = defaults | {k: n for k, n in row.large.items() if k in defaults}
     inputs = row.draw(attention, torch.float32, **known)
@@ -116,10 +163,4 @@ def timed(name: str) -> Record:
         return act
 
     acts = {"attnc": differentiated(attention, parameters), "eager": differentiated(row.dense, parameters)}
-    times = measure(acts, _EFFORT)
-    ratio = compare(times["eager"], times["attnc"])
-    return {
-        "sizes": {k: known[k] for k in sorted(known) if k in row.large or k in ("M", "N")},
-        "milliseconds": {k: round(1e3 * sorted(t)[len(t) // 2], 2) for k, t in times.items()},
-        "ratio": round(ratio.median, 2),
-    }
+    return row, known, acts

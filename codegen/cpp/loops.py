@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 
 from attnc.ir import Axis, Node
-from attnc.ir.node import BOOL, FLOAT, INT
+from attnc.ir.node import BOOL, FLOAT, INT, walk
 from attnc.planning.plan import SHARES, Store
 
 from .deposits import combine
@@ -37,8 +37,6 @@ def reduction_loop(em: Emitter, node: Node) -> Value:
 
 def _can_use_lanes(em: Emitter, node: Node) -> bool:
     """Lanes along the last axis: where it is a width, and nothing inside has to be scalar."""
-    from attnc.ir.node import walk
-
     axis = node.attribute[-1]
     if em.constant(axis.size) is None:
         return False
@@ -76,8 +74,18 @@ def lane_loop(em: Emitter, axis: Axis, bound: str | None = None) -> AbstractCont
 
 
 def _accumulate(em: Emitter, node: Node, own_lanes: bool, name: str) -> None:
-    body = em.value(node.body)
     domain = None if node.domain.is_const(True) else em.value(node.domain)
+    if domain is not None and not domain.lanes and any(part.kind == "reduce" for part in walk(node.body)):
+        # sums that nobody wants are not made: of the heads of other groups, say
+        within = {axis: em.coordinate(axis) for axis in node.attribute if axis is not em.lane_axis}
+        with em.scope(f"if ({domain.text})", within):
+            _add(em, node, own_lanes, name, None)
+        return
+    _add(em, node, own_lanes, name, domain)
+
+
+def _add(em: Emitter, node: Node, own_lanes: bool, name: str, domain: Value | None) -> None:
+    body = em.value(node.body)
     neutral = em.graph.neutral(node.op, node.type)
     lanes = own_lanes or (em.lane_axis is not None and em.lane_axis in node.axes)
     text = em.with_lanes(body, node.type == INT).text if lanes else body.text
@@ -191,7 +199,6 @@ def nest_body(em: Emitter, store: Store, axes: tuple[Axis, ...]) -> None:
 
 def _varies_well(em: Emitter, store: Store, axis: Axis) -> bool:
     """Lanes along an axis pay unless something below must be scalar."""
-    from attnc.ir.node import walk
 
     def is_scalar(part: Node) -> bool:
         moved = part.kind == "at" and any(axis in position.axes for position in part.args[1:])
