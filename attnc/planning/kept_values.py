@@ -140,6 +140,10 @@ class _Keeper:
         found: dict[Node, float] = {}
         seen: set[tuple[Node, Loops]] = set()
         hidden = {*open_nodes(walk(store.node)), *self.given}
+        running: set[Node] = set()  # what is known at the end of the pass alone
+        for node in walk(store.node):
+            if node in self.given or not running.isdisjoint(node.args):
+                running.add(node)
         own = frozenset(store.axes)
         stack: list[tuple[Node, Loops]] = [(store.node, self._loops(store.axes[:-1], store.axes[-1:]))]
         while stack:
@@ -150,7 +154,7 @@ class _Keeper:
                 continue
             seen.add((node, loops))
             axes = frozenset[Axis]().union(*(axes for axes, _ in loops))
-            if node is not store.node and node.axes <= axes and self._can_be_kept(node, own):
+            if node is not store.node and node.axes <= axes and node not in running and self._can_be_kept(node, own):
                 found[node] = found.get(node, 0.0) + math.prod(count for _, count in loops)
                 if self._key(node) in self.made:
                     continue

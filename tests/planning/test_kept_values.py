@@ -51,7 +51,8 @@ def test_results_and_gradients():
 
 def test_streamed_passes_stay_as_they_are():
     """What a pass has of one side is made once for each row or key as it is: no nest comes before."""
-    for text in ("attention a axis i, j: N mask j <= i", "attention a score s = cosine(q[i], k[j])"):
+    several = "attention a output out, lse = logsumexp[j](s), top = max[j](s), entropy = -sum[j](xlogy(p, p))"
+    for text in ("attention a axis i, j: N mask j <= i", "attention a score s = cosine(q[i], k[j])", several):
         derivation = attnc.loads(text).derivation()
         gradient = derivation.gradient(("q", "k", "v"))
         assert all(isinstance(stage, Pass) for stage in derivation.plan_forward(gradient.kept).stages)
