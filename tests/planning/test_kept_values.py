@@ -51,7 +51,7 @@ def test_results_and_gradients():
 
 def test_streamed_passes_stay_as_they_are():
     """What a pass has of one side is made once for each row or key as it is: no nest comes before."""
-    several = "attention a output out, lse = logsumexp[j](s), top = max[j](s), entropy = -sum[j](xlogy(p, p))"
+    several = "attention a output out, lse = logsumexp[j](s), entropy = -sum[j](xlogy(p, p))"
     for text in ("attention a axis i, j: N mask j <= i", "attention a score s = cosine(q[i], k[j])", several):
         derivation = attnc.loads(text).derivation()
         gradient = derivation.gradient(("q", "k", "v"))
