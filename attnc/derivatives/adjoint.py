@@ -8,12 +8,21 @@ sum; elsewhere sums are taken at once, which keeps contractions apart.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ..ir import Axis, Graph, Node
 from ..ir.logic import conjuncts
 from ..ir.merging import merge_sums
 from ..ir.node import walk
 from ..ir.scans import is_ordered
+
+
+class Term(NamedTuple):
+    """A part of an adjoint: `value` summed over what `space` has beside the axes of its node, where `domain` holds."""
+
+    space: frozenset[Axis]
+    domain: Node
+    value: Node
 
 
 @dataclass

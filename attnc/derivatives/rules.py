@@ -10,7 +10,7 @@ from ..ir import Axis, Node
 from ..ir.primitives import PRIMITIVES
 from ..ir.rewrite import substitute
 from ..ir.summation import holds_reduction
-from .adjoint import sum_term
+from .adjoint import Term, sum_term
 
 if TYPE_CHECKING:
     from .vjp import Reverse
@@ -67,10 +67,13 @@ def _at(reverse: Reverse, node: Node, space: Space, domain: Node, value: Node) -
     """y = x at p: what x gets at t is Σ of y's adjoint where p == t, with t standing for x's own axis in the end."""
     graph = reverse.graph
     targets: dict[Axis, Axis] = {}
-    for axis, position in zip(node.attribute, node.args[1:]):
+    positions = list(node.args[1:])
+    own = node.args[0].axes - frozenset(node.attribute)
+    for number, axis in enumerate(node.attribute):
         target = graph.axis(axis.name, axis.size, axis.is_vector)
-        form = graph.sub(position, graph.index(target))
-        space, domain, value = reverse.solve(target, form, space, domain, value)
+        fixed = own | frozenset(targets.values())
+        (space, domain, value), gone = reverse.solve(target, positions[number], Term(space, domain, value), fixed)
+        positions = [substitute(graph, position, gone) for position in positions]
         targets[axis] = target
     for axis in targets:
         if axis in space | domain.axes | value.axes:

@@ -15,7 +15,7 @@ from ..ir.node import FLOAT, reachable, walk
 from ..ir.recurrences import with_states
 from ..ir.rewrite import substitute
 from ..ir.roles import LENGTH, OUTER, WIDTH, Roles
-from .adjoint import Adjoint, is_plain, sum_term
+from .adjoint import Adjoint, Term, is_plain, sum_term
 from .recurrences import Groups, spread_recurrence
 from .roots import make_implicit, make_plain
 from .rules import RULES
@@ -116,33 +116,44 @@ class Reverse:
         """Sums a term over everything but one axis for each axis of the tensor."""
         graph = self.graph
         tensor: Tensor = read.attribute
-        kept: list[Axis] = []
-        for position, size in zip(read.args, tensor.sizes):
+        kept: dict[int, Axis] = {}
+        for dim, (position, size) in enumerate(zip(read.args, tensor.sizes)):
             axis = position.attribute if position.kind == "index" else None
-            if axis is None or axis in kept or axis not in space or axis.size is not size:
+            if axis is not None and axis not in kept.values() and axis in space and axis.size is size:
+                kept[dim] = axis
+        positions = list(read.args)
+        for dim, size in enumerate(tensor.sizes):
+            if dim not in kept:
                 axis = graph.axis("t", size)
-                form = graph.sub(position, graph.index(axis))
-                space, domain, value = self.solve(axis, form, space, domain, value, tensor.origin == "state")
-            kept.append(axis)
-        wanted = frozenset(kept)
+                fixed = frozenset(kept.values())
+                is_step = tensor.origin == "state"
+                term, gone = self.solve(axis, positions[dim], Term(space, domain, value), fixed, is_step)
+                space, domain, value = term
+                positions = [substitute(graph, position, gone) for position in positions]
+                kept[dim] = axis
+        axes = tuple(kept[dim] for dim in range(len(kept)))
+        wanted = frozenset(axes)
         space, domain, total = sum_term(graph, wanted, space | wanted, domain, value, self.forward)
         node = graph.guard(domain, total)
-        self.found[tensor].setdefault(tuple(kept), []).append(node)
+        self.found[tensor].setdefault(axes, []).append(node)
 
     def solve(
-        self, target: Axis, form: Node, space: frozenset[Axis], domain: Node, value: Node, is_step: bool = False
-    ) -> tuple[frozenset[Axis], Node, Node]:
-        """Adds `form == 0`; where it fixes an axis of the space (x[d + R]: d = t - R), that axis is eliminated.
+        self, target: Axis, position: Node, term: Term, fixed: frozenset[Axis], is_step: bool = False
+    ) -> tuple[Term, dict[Axis, Node]]:
+        """Adds `position == target` to a term; where it says an axis of the space (x[d + R]: d = t - R), that axis is
+        eliminated: where other positions have it, it is what the mapping says. Axes that are `fixed` stay.
         `is_step`: also among pairs, where a step reads another one."""
         graph = self.graph
-        solved = self._solvable(target, form, space, domain, value, is_step)
+        space, domain, value = term
+        form = graph.sub(position, graph.index(target))
+        solved = self._solvable(target, form, term, fixed, is_step)
         if solved is None:
-            return space | {target}, graph.all(domain, graph.equal_zero(form)), value
-        axis, position = solved
-        inside = graph.all(graph.compare(">=", position, graph.const(0)), graph.compare("<", position, axis.size))
-        value = self.moved(value, axis, position)
-        domain = graph.all(*(self.moved(condition, axis, position) for condition in conjuncts(domain)))
-        return (space - {axis}) | {target}, graph.all(domain, inside), value
+            return Term(space | {target}, graph.all(domain, graph.equal_zero(form)), value), {}
+        axis, place = solved
+        inside = graph.all(graph.compare(">=", place, graph.const(0)), graph.compare("<", place, axis.size))
+        value = self.moved(value, axis, place)
+        domain = graph.all(*(self.moved(condition, axis, place) for condition in conjuncts(domain)))
+        return Term((space - {axis}) | {target}, graph.all(domain, inside), value), {axis: place}
 
     def moved(self, value: Node, axis: Axis, position: Node) -> Node:
         """A value at another position; where it holds a statistic, that one is read there, not computed again."""
@@ -151,25 +162,27 @@ class Reverse:
         return substitute(self.graph, value, {axis: position})
 
     def _solvable(
-        self, target: Axis, form: Node, space: frozenset[Axis], domain: Node, value: Node, is_step: bool
+        self, target: Axis, form: Node, term: Term, fixed: frozenset[Axis], is_step: bool
     ) -> tuple[Axis, Node] | None:
         """An axis with coefficient ±1, of a term that is not pairwise (there, a scatter keeps the tiles, but for
-        features and for steps of a recurrence). Where that leaves all pairs of positions to be looked at, it is left to
-        a scatter too."""
+        features, for another name of the same index and for steps of a recurrence). Where that leaves all pairs of
+        positions to be looked at, it is left to a scatter too."""
         graph = self.graph
+        space, domain, value = term
         if not form.is_sum:
             return None
         is_pairwise = not is_step and len(self.roles.axes(value.axes | domain.axes, LENGTH)) > 1
         terms = sorted(zip(form.attribute[0], form.args), key=lambda item: self._is_width(item[1]))
-        for coefficient, term in terms:
-            axis = term.attribute if term.kind == "index" else None
-            if axis is None or axis not in space or abs(coefficient) != 1:
+        for coefficient, part in terms:
+            axis = part.attribute if part.kind == "index" else None
+            if axis is None or axis not in space - fixed or abs(coefficient) != 1:
                 continue
-            of_features = self._is_width(term) and self.roles.of(target) == WIDTH
-            if is_pairwise and not of_features and axis.size not in self.roles.steps:
+            rest = graph.add(form, graph.scale(-coefficient, part))
+            of_features = self._is_width(part) and self.roles.of(target) == WIDTH
+            is_name = axis.size is target.size and graph.scale(-coefficient, rest) is graph.index(target)
+            if is_pairwise and not of_features and not is_name and axis.size not in self.roles.steps:
                 continue
-            rest = graph.add(form, graph.scale(-coefficient, term))
-            if self._is_width(term) and self.roles.of(target) == LENGTH and self._jumps(rest, space - {axis}):
+            if self._is_width(part) and self.roles.of(target) == LENGTH and self._jumps(rest, space - {axis}):
                 continue
             if axis not in rest.axes:
                 return axis, graph.scale(-coefficient, rest)
