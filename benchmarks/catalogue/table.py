@@ -135,7 +135,8 @@ def _why(row: CatalogueRow, known: Known) -> str:
     """The times of a row's slowest attention, and where they go."""
     found = min((s.get("time", {}) for s in records(row, known).values()), key=lambda t: t.get("ratio", 1e9))
     own, eager = (found["milliseconds"][who] for who in ("attnc", "eager"))
-    where = "; ".join(found.get("where", [])) or "nothing stands out"
+    parts = found.get("where")
+    where = "not looked at yet" if parts is None else "; ".join(parts) or "many stages, none with 15 %"
     return f"{own:g} ms beside {eager:g} ms{_size(found)}: {where}"
 
 
