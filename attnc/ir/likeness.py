@@ -34,7 +34,8 @@ class Likeness:
         if node.kind == "reduce":
             inner = {**names, **{axis: depth + place for place, axis in enumerate(node.attribute)}}
             sizes = tuple(axis.size for axis in node.attribute)
-            return node.kind, node.op, sizes, tuple(self._key(arg, inner, depth + len(sizes)) for arg in node.args)
+            parts = tuple(self._key(arg, inner, depth + len(sizes)) for arg in node.args)
+            return node.kind, node.op, depth, sizes, parts  # the depth says which numbers are its own axes
         if node.bound or node.binds or node.kind in ("scan", "opaque", "join"):
             return node, tuple(sorted((axis.number, names.get(axis, -1)) for axis in node.axes))
         parts = tuple(self._key(arg, names, depth) for arg in node.args)

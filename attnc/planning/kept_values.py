@@ -179,8 +179,8 @@ class _Keeper:
             return False
         if any(part.kind in ("root", "recur", "scan", "opaque") for part in parts):
             return False
-        lengths = self._lengths(node.axes) <= max(1, self._lengths(own))
-        return lengths and self._count(node.axes) <= _MOST * self._count(own)
+        is_linear = self._lengths(node.axes) <= max(1, self._lengths(own))
+        return is_linear and self._count(node.axes) <= _MOST * self._count(own)
 
     def _is_worth_it(self, node: Node, times: float) -> bool:
         if self._key(node) in self.made:

@@ -12,8 +12,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from unittest.mock import patch
 
 from attnc.codegen.statements import RunPass, with_packs
+from attnc.codegen.statements import flat as flat_statements
 from attnc.pipeline import Derivation
 from attnc.planning.plan import LOOPED, SCATTER, Pass, Plan, flat
 from attnc.runtime import pool
@@ -47,12 +49,8 @@ def clocked() -> Iterator[dict[int, float]]:
 
     own = _RUN(act)
     address = ctypes.cast(own, ctypes.c_void_p).value
-    before = pool.entry_points
-    pool.entry_points = lambda: (address, scratch)  # type: ignore[assignment]
-    try:
+    with patch.object(pool, "entry_points", lambda: (address, scratch)):
         yield seconds
-    finally:
-        pool.entry_points = before
 
 
 def where_time_goes(derivation: Derivation, act: Callable[[], object]) -> list[str]:
@@ -109,8 +107,6 @@ def _told(derivation: Derivation, plan: Plan, function: str, direction: str) -> 
 
 
 def _with_packs(derivation: Derivation, plan: Plan) -> Iterator[tuple[bool, list[str]]]:
-    from attnc.codegen.statements import flat as flat_statements
-
     statements = list(flat_statements(derivation.statements(plan).stages))
     for stage, packs in with_packs(statements):
         yield isinstance(stage, RunPass), [one.name for pack in packs for one in pack.packed]

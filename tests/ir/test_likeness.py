@@ -65,3 +65,21 @@ def test_an_axis_within_is_not_one_without(graph):
         for a, b in ((i, j), (j, i))
     )
     assert likeness.key(one, (i,)) != likeness.key(other, (i,))
+
+
+def test_an_axis_that_nothing_reads_is_not_one_that_something_does(graph):
+    """The largest f(e) for each c beside f(c) as often as there are e, once the first is known by itself."""
+    c, e = (graph.axis(name, graph.size("N")) for name in "ce")
+    f, w = (Tensor(name, (graph.size("N"),)) for name in "fw")
+
+    def largest(read):
+        inner = graph.reduce_as_is("max", (e,), graph.read(f, (graph.index(read),)), graph.true)
+        return graph.exp(inner)
+
+    whole = [
+        graph.reduce_as_is("sum", (c,), graph.mul(graph.read(w, (graph.index(c),)), largest(read)), graph.true)
+        for read in (e, c)
+    ]
+    likeness = Likeness()
+    likeness.key(largest(e), ())
+    assert likeness.key(whole[0], ()) != likeness.key(whole[1], ())
