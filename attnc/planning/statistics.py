@@ -77,7 +77,7 @@ def _along_positions(graph: Graph, node: Node, roles: Roles) -> Node:
     known = frozenset().union(*(condition.axes for condition in told))
     body, domain, bound = node.body, node.domain, node.attribute
     others = frozenset(roles.axes(bound, LENGTH)) - known
-    if others and roles.axes(known & frozenset(bound), LENGTH):
+    if others and len(roles.axes(known & frozenset(bound), LENGTH)) == 1:  # of pairs, sums would fill memory
         inside = [c for c in conjuncts(domain) if c.axes & others]
         body = graph.reduce(node.op, in_order(others), body, graph.all(*inside))
         domain = graph.all(*(c for c in conjuncts(domain) if c not in inside))

@@ -109,3 +109,22 @@ def test_rows_without_pairs_that_have_infinite_features():
     wanted = weights[:, 1:] @ y * x[:, 1:].exp() + weights[:, 1:] @ y**2
     assert (found[:, 0] == 0).all()
     torch.testing.assert_close(found[:, 1:], wanted)
+
+
+def test_pairs_of_places_are_not_kept():
+    """Where two lengths say the place, a sum over a third one first would hold a number for each pair."""
+    text = """attention a
+    input x[B, L, M], y[B, L, N], table[B, N, E]
+    axis l: L
+    output total = sum[l, i, j](tanh(x[l, i] * y[l, j]) * table[clamp(i - j + 3, 0, 6), 0])"""
+    derivation = attnc.loads(text).derivation()
+    gradient = derivation.gradient(("x", "y", "table"))
+    plans = derivation.plan_forward(gradient.kept), derivation.plan_backward(gradient, both=True)
+    kept = [{axis.name for axis in axes} for plan in plans for _, axes in plan.temporaries]
+    assert any(SCATTER in forms(plan) for plan in plans) and not any({"i", "j"} <= names for names in kept)
+    x, y, table = (
+        numbers(*shape, seed=n).requires_grad_() for n, shape in enumerate([(2, 3, 8), (2, 3, 9), (2, 9, 2)])
+    )
+    places = (torch.arange(8)[:, None] - torch.arange(9) + 3).clamp(0, 6)
+    wanted = ((x[..., :, None] * y[..., None, :]).tanh().sum(1) * table[:, places, 0]).sum((-1, -2))
+    check(attnc.loads(text)(x=x, y=y, table=table), wanted, [x, y, table])
