@@ -151,7 +151,9 @@ def locked(name: str) -> Iterator[None]:
     path = path_of(name + ".lock")
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):
-            fcntl.flock(stack.enter_context(open(path, "wb")), fcntl.LOCK_EX)
+            file = stack.enter_context(open(path, "wb"))
+            fcntl.flock(file, fcntl.LOCK_EX)
+            stack.callback(fcntl.flock, file, fcntl.LOCK_UN)  # a child that was forked meanwhile holds the file too
         try:
             yield
         finally:

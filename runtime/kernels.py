@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -87,15 +88,56 @@ def generator_digest() -> str:
 
 
 def load_kernel(identity: str, derive: Callable[[], Derivation], request: Request, is_backward: bool) -> Kernel:
-    """The kernel of a request. `identity` stands for the spec; `derive` is called only if nothing is cached."""
-    direction = "backward" if is_backward else "forward"
-    name = digest(identity, repr(request), direction, generator_digest(), *toolchain.machine()) + ".json"
+    """The kernel of a request. `identity` stands for the spec; `derive` is called only if nothing is cached. Where a
+    forward that keeps values has to be compiled, its backward is compiled at the same time."""
+    name = _name_of(identity, request, is_backward)
+    _wait_for(name)
     known = _open_known(name)
     if known is not None:
         return known
-    manifest = _build(derive, request, is_backward)
+
+    def build_backward() -> None:
+        if request.needs and not is_backward and not request.takes_parts:
+            _build_ahead(_name_of(identity, request, True), derive, request)
+
+    manifest = _build(derive, request, is_backward, build_backward)
     store_json(name, manifest)
     return _open(manifest)
+
+
+def _name_of(identity: str, request: Request, is_backward: bool) -> str:
+    direction = "backward" if is_backward else "forward"
+    return digest(identity, repr(request), direction, generator_digest(), *toolchain.machine()) + ".json"
+
+
+_ahead: dict[str, threading.Thread] = {}
+os.register_at_fork(after_in_child=_ahead.clear)  # a child has none of these threads
+
+
+def _build_ahead(name: str, derive: Callable[[], Derivation], request: Request) -> None:
+    """Makes a backward kernel while others work. Who needs it waits, and makes it, with its error, if this failed."""
+
+    def build() -> None:
+        with contextlib.suppress(Exception):
+            if load_json(name) is None:
+                store_json(name, _build(derive, request, True))
+
+    if name not in _ahead:
+        _ahead[name] = threading.Thread(target=build, name="attnc backward")
+        _ahead[name].start()
+
+
+def _wait_for(name: str) -> None:
+    thread = _ahead.get(name)
+    if thread is not None:
+        thread.join()
+        _ahead.pop(name, None)
+
+
+def wait_for_all() -> None:
+    """Until nothing is being compiled ahead."""
+    for name in list(_ahead):
+        _wait_for(name)
 
 
 def _open_known(name: str) -> Kernel | None:
@@ -129,11 +171,16 @@ def _open(manifest: Mapping[str, Any]) -> Kernel:
     )
 
 
-def _build(derive: Callable[[], Derivation], request: Request, is_backward: bool) -> dict[str, Any]:
+def _build(
+    derive: Callable[[], Derivation], request: Request, is_backward: bool, meanwhile: Callable[[], None] | None = None
+) -> dict[str, Any]:
+    """What a manifest says of a kernel that is compiled now; `meanwhile` is called when its source is there."""
     with alone():
         derivation = derive()
         with compiling(derivation.meaning.name):
             source, outputs, kept, missing = generate(derivation, request, is_backward)
+    if meanwhile is not None:
+        meanwhile()
     with ThreadPoolExecutor(1) as other:  # a first call has to wait for both
         other.submit(pool.library)
         binary = toolchain.build(source.text)
@@ -235,4 +282,4 @@ def _header(derivation: Derivation, plan: Plan, is_backward: bool) -> str:
     return "\n\n".join((title, derivation.text.strip(), print_plan(plan).strip()))
 
 
-__all__ = ["Kernel", "Ordered", "Request", "generate", "generator_digest", "load_kernel", "order"]
+__all__ = ["Kernel", "Ordered", "Request", "generate", "generator_digest", "load_kernel", "order", "wait_for_all"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,14 @@ _SOURCE = Path(__file__).resolve().parent.parent / "codegen" / "cpp" / "pool.cpp
 @cache
 def library() -> ctypes.CDLL:
     """The loaded pool; no compiler is asked for where it is in the cache."""
+    pool = _load()
+    with contextlib.suppress(AttributeError):  # a torch that has no OpenMP, or keeps it to itself
+        openmp = ctypes.cast(ctypes.CDLL(None).GOMP_parallel, ctypes.c_void_p)
+        pool.attnc_pool_openmp(openmp)
+    return pool
+
+
+def _load() -> ctypes.CDLL:
     text = _SOURCE.read_text(encoding="utf-8")
     name = digest("pool", text, *toolchain.machine()) + ".json"
     known = load_json(name)

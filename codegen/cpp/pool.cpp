@@ -4,6 +4,9 @@
 // from one counter until none is left. A worker that was asked but has not come by then is asked no longer, so that
 // a call never waits for a thread to wake up. Calls at the same time share out the workers, at worst running alone.
 // A worker waits spinning for a moment, then asleep. Only C headers: this compiles in a fraction of a second.
+//
+// Torch's threads (of OpenMP) spin for milliseconds after each of its operations and would keep workers off their
+// processors. While they spin they are taken instead; once they sleep, waking them may take longer than waking workers.
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -228,6 +231,8 @@ void make_locks() {
   pthread_cond_init(&done, nullptr);
 }
 
+void begin_again();
+
 // In a child of fork there are no workers, and what another thread held locked stays so: all is made anew.
 void prepare() {
 #ifdef __linux__
@@ -238,7 +243,7 @@ void prepare() {
 #endif
   pthread_key_create(&scratch_key, free);
   make_locks();
-  pthread_atfork(nullptr, nullptr, make_locks);
+  pthread_atfork(nullptr, nullptr, begin_again);
 }
 
 // Puts the call on offer to that many workers, or as many as are free or can be started; returns how far it looked.
@@ -268,6 +273,74 @@ void withdraw(call *c, int looked_at) {
     if (get(&w->state) == c && change(&w->state, c, idle)) __atomic_sub_fetch(&c->present, 1, __ATOMIC_SEQ_CST);
 }
 
+// The threads that OpenMP keeps for operations of this thread, by the clocks of the time that they run.
+typedef void (*openmp_function)(void (*member)(void *), void *data, unsigned threads, unsigned flags);
+openmp_function openmp = nullptr;
+const int most_clocks = 4;  // a few of them tell for all
+
+#ifdef __linux__
+struct team {
+  int threads;
+  int clocks;
+  clockid_t clock[most_clocks];
+};
+__thread team own_team;
+
+int64_t time_of(clockid_t clock) {
+  timespec t;
+  return clock_gettime(clock, &t) == 0 ? t.tv_sec * (int64_t)1000000000 + t.tv_nsec : 0;
+}
+
+struct introduction {
+  pthread_t caller;
+  int members;
+  int clocks;
+  clockid_t clock[most_clocks];
+};
+void introduce(void *argument) {
+  introduction *const all = (introduction *)argument;
+  clockid_t clock;
+  __atomic_add_fetch(&all->members, 1, __ATOMIC_RELAXED);
+  if (pthread_equal(pthread_self(), all->caller) || pthread_getcpuclockid(pthread_self(), &clock) != 0) return;
+  const int place = __atomic_fetch_add(&all->clocks, 1, __ATOMIC_RELAXED);
+  if (place < most_clocks) all->clock[place] = clock;
+}
+
+// Whether that many threads of OpenMP are running, though no operation of this thread is: then they spin.
+bool team_spins(int threads) {
+  const openmp_function run = get(&openmp);
+  if (!run) return false;
+  team *const t = &own_team;
+  if (t->threads != threads) {
+    introduction all = {pthread_self(), 0, 0, {}};
+    run(introduce, &all, (unsigned)threads, 0);
+    t->threads = threads;
+    t->clocks = all.members != threads ? 0 : all.clocks < most_clocks ? all.clocks : most_clocks;
+    for (int i = 0; i < t->clocks; i++) t->clock[i] = all.clock[i];
+    return t->clocks > 0;
+  }
+  int64_t before[most_clocks];
+  for (int i = 0; i < t->clocks; i++) before[i] = time_of(t->clock[i]);
+  for (int i = 0; i < t->clocks; i++) {
+    if (before[i] == 0) t->threads = 0;  // it has ended; who is there now is asked the next time
+    if (time_of(t->clock[i]) <= before[i]) return false;
+  }
+  return t->clocks > 0;
+}
+#else
+bool team_spins(int) { return false; }
+#endif
+
+void run_member(void *argument) {
+  call *const c = (call *)argument;
+  run_tasks(c, (int)__atomic_fetch_add(&c->joined, 1, __ATOMIC_RELAXED));
+}
+
+void begin_again() {  // in a child of fork, where OpenMP cannot be used either
+  openmp = nullptr;
+  make_locks();
+}
+
 struct scratch {
   void *memory;
   int64_t bytes;
@@ -286,6 +359,7 @@ void attnc_parallel(int64_t tasks, int threads, task_body body, void *context) {
   call c = {body, context, tasks, 0, 0, 0};
   if (tasks < 2 || threads < 2) return run_tasks(&c, 0);
   pthread_once(&once, prepare);
+  if (team_spins(threads)) return get(&openmp)(run_member, &c, (unsigned)threads, 0);
   const int looked_at = invite(&c, (int)(tasks < threads ? tasks : threads) - 1);
   run_tasks(&c, 0);
   withdraw(&c, looked_at);
@@ -306,6 +380,12 @@ void *attnc_scratch(int64_t bytes) {
   s->bytes = size;
   pthread_setspecific(scratch_key, s->memory);
   return s->memory;
+}
+
+// Has calls take the threads of an OpenMP runtime while they spin: its GOMP_parallel, or null for no longer.
+void attnc_pool_openmp(openmp_function parallel) {
+  pthread_once(&once, prepare);
+  set(&openmp, parallel);
 }
 
 // How many workers there are.

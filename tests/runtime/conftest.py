@@ -28,11 +28,13 @@ cp "$made" "$word"
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Tests share the machine with one another; and torch's own threads do not outlive a fork."""
+    """Tests share the machine with one another; and torch's own threads do not outlive a fork. What is being compiled
+    ahead is for the test's own compiler."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+    kernels.wait_for_all()
 
 
 def forget_what_is_known():

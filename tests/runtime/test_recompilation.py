@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import attnc
+from attnc.runtime import kernels as kernels_made
 from attnc.runtime import toolchain
 
 from .probes import expected, is_near, probe, tensors
@@ -137,12 +138,18 @@ def test_calls_without_gradients_know_of_none(builds):
     assert not kernels(attention, True) and builds() == 1
 
 
-def test_a_backward_is_built_when_it_runs(builds):
+def test_a_backward_is_built_beside_the_forward_that_keeps_for_it(builds):
     attention = probe()
+    with torch.no_grad():
+        attention(*tensors(learns=True))
+    attention(*tensors())
+    kernels_made.wait_for_all()
+    assert builds() == 1
     out = attention(*tensors(learns=True))
-    assert builds() == 1
+    kernels_made.wait_for_all()
+    assert builds() == 2
     out.sum().backward()
-    assert builds() == 1
+    assert builds() == 0
 
 
 @pytest.mark.parametrize("wanted", [(0,), (3,), (1, 2), (0, 3), (0, 1, 2, 3)])

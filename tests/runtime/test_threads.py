@@ -13,7 +13,7 @@ import attnc
 from attnc.runtime import pool
 
 from ..corpus import attentions, draw
-from .children import in_child
+from .children import in_child, in_process
 from .probes import expected, is_near, probe, several, tensors, works
 
 NAMES = ["specs/causal", "specs/signed", "specs/soft_cap_window_lse", "specs/squared_relu"]
@@ -22,6 +22,15 @@ NAMES = ["specs/causal", "specs/signed", "specs/soft_cap_window_lse", "specs/squ
 @pytest.fixture(scope="module")
 def attention():
     return probe()
+
+
+@pytest.fixture
+def own_workers():
+    """The pool's own threads run calls, whatever torch's do."""
+    pool.library().attnc_pool_openmp(None)
+    yield
+    pool.library.cache_clear()
+    pool.library()
 
 
 def results_of(attention, given):
@@ -45,7 +54,7 @@ def use_pool(threads=3):
     return pool.library().attnc_pool_size()
 
 
-def test_after_fork(attention):
+def test_after_fork(attention, own_workers):
     """The pool's threads are dead in a child; it starts its own."""
     assert use_pool() > 0
 
@@ -62,6 +71,7 @@ def test_after_fork(attention):
 def test_fork_while_others_call(attention):
     stop = threading.Event()
     given = tensors(N=100)
+    attention(*given)  # no module is being imported by a thread when others fork
 
     def call():
         while not stop.is_set():
@@ -106,6 +116,36 @@ def test_torch_says_how_many_threads():
     assert in_child(lambda: use_pool(1)) == 0
     assert in_child(lambda: use_pool(2)) == 1
     assert 1 <= in_child(lambda: use_pool(4)) <= 3
+
+
+TEAM = """
+import time, torch, attnc
+from attnc.runtime import pool
+torch.set_num_threads(2)
+attention = attnc.loads("attention taken\\naxis i, j: N\\n")
+q, k, v = (torch.randn(1, 8, 300, 8) for _ in range(3))
+wanted = torch.nn.functional.scaled_dot_product_attention(q, k, v)
+workers = []
+for _ in range(30):
+    pool.library().attnc_pool_limit(0)
+    while pool.library().attnc_pool_size():
+        time.sleep(0.001)
+    pool.library().attnc_pool_limit(8)
+    torch.nn.functional.scaled_dot_product_attention(q, k, v)
+    time.sleep({pause})
+    assert torch.allclose(attention(q, k, v), wanted, atol=1e-5)
+    workers.append(pool.library().attnc_pool_size())
+print(sum(workers[1:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or (os.cpu_count() or 1) < 2, reason="Linux tells who runs; two cores")
+def test_threads_of_torch_are_taken_while_they_spin():
+    """A worker would have to share a processor with one that spins; one that sleeps takes long to wake."""
+    environment = {**os.environ, "OMP_WAIT_POLICY": "active"}
+    assert int(in_process(TEAM.format(pause=0), environment)) < 29
+    environment["OMP_WAIT_POLICY"] = "passive"
+    assert int(in_process(TEAM.format(pause=0.01), environment)) == 29
 
 
 @pytest.mark.parametrize("name", NAMES)
