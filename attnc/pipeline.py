@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from attnc.codegen.cpp.names import USUAL_CACHE
 from attnc.codegen.cpp.program import Source, write_program
 from attnc.codegen.names import Layout
 from attnc.codegen.plan_to_statements import to_statements
@@ -201,10 +202,16 @@ class Derivation:
         return to_statements(plan, self.roles)
 
     def source(
-        self, plan: Plan, compute: str, widths: Mapping[str, int], layouts: Mapping[str, Layout], header: str
+        self,
+        plan: Plan,
+        compute: str,
+        widths: Mapping[str, int],
+        layouts: Mapping[str, Layout],
+        header: str,
+        near_bytes: int = USUAL_CACHE,
     ) -> Source:
-        """C++ for a plan, for given dtypes, widths and layouts."""
-        return write_program(self.meaning.graph, self.statements(plan), compute, widths, layouts, header)
+        """C++ for a plan, for given dtypes, widths, layouts and bytes of a core's second-level cache."""
+        return write_program(self.meaning.graph, self.statements(plan), compute, widths, layouts, header, near_bytes)
 
     def triton_source(
         self,

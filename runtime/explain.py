@@ -24,6 +24,7 @@ from attnc.planning.plan import Pass, Plan, Repeat, Stage
 from attnc.planning.printer import note_of, print_plan
 from attnc.reordering import tables_of
 
+from . import caches
 from .dense import make_evaluator
 from .dtypes import NAMES, promoted, summed
 from .entry import _arrange
@@ -118,7 +119,8 @@ class _Explanation:
         self.tensors = tensors
         self.parameters = parameters
         self.step: dict[str, int] = {}
-        self.names = Names("double" if dtype == torch.float64 else "float", widths, {}, {})
+        compute = "double" if dtype == torch.float64 else "float"
+        self.names = Names(compute, widths, {}, {}, near_bytes=caches.near_bytes())
 
     def lines(self) -> list[str]:
         derivation = self.derivation
@@ -131,7 +133,7 @@ class _Explanation:
         for saved in gradient.kept:
             what = f"the result '{saved.result}'" if saved.result else expression(saved.node, longest=90)
             lines.append(f"  {what}: {self._bytes(saved.axes)}")
-        return lines
+        return [*lines, "", f"tiles are for cores with {self.names.near_bytes // 1024} KiB of second-level cache"]
 
     def _bytes(self, axes: Sequence[Axis]) -> str:
         count = math.prod(self._length(axis) for axis in axes)

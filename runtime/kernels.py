@@ -25,7 +25,7 @@ from attnc.pipeline import Derivation, Output
 from attnc.planning.plan import Plan
 from attnc.planning.printer import print_plan
 
-from . import pool, toolchain
+from . import caches, pool, toolchain
 from .cache import digest, forget, load, load_json, path_of, store_json
 from .deriving import alone
 from .mistakes import compiling
@@ -107,7 +107,8 @@ def load_kernel(identity: str, derive: Callable[[], Derivation], request: Reques
 
 def _name_of(identity: str, request: Request, is_backward: bool) -> str:
     direction = "backward" if is_backward else "forward"
-    return digest(identity, repr(request), direction, generator_digest(), *toolchain.machine()) + ".json"
+    made_for = str(caches.near_bytes()), *toolchain.machine()
+    return digest(identity, repr(request), direction, generator_digest(), *made_for) + ".json"
 
 
 _ahead: dict[str, threading.Thread] = {}
@@ -235,7 +236,8 @@ def generate(
 ) -> tuple[Source, list[OutputCard], list[KeptCard], tuple[str, ...]]:
     """The C++ of a kernel, the tensors that it fills, what the backward keeps, and gradients that are 0."""
     wanted = order(derivation, request, is_backward)
-    source = derivation.source(wanted.plan, request.compute, dict(request.widths), wanted.layouts, wanted.header)
+    widths, near = dict(request.widths), caches.near_bytes()
+    source = derivation.source(wanted.plan, request.compute, widths, wanted.layouts, wanted.header, near)
     return source, wanted.outputs, wanted.kept, wanted.missing
 
 

@@ -16,6 +16,7 @@ from attnc.ir.host import encode
 from attnc.ir.node import walk
 from attnc.ir.roles import OUTER
 
+from . import caches
 from .dense import make_evaluator
 from .entry import _arrange
 from .mistakes import CallMistake, compiling
@@ -99,7 +100,7 @@ def draw_masks(
     evaluator = make_evaluator(card, tensors, parameters)
     order = (*_outer(attention.name, derivation, made, evaluator), made.row, made.loop)
     values = evaluator.result(made.domain, order)
-    blocks = choose_blocks(Names("float", dict(bound.widths), {}, {}), run)
+    blocks = choose_blocks(Names("float", dict(bound.widths), {}, {}, near_bytes=caches.near_bytes()), run)
     places = _places(card, (made.row, made.loop), {**parameters, **bound.sizes})
     drawings = []
     for number in _heads(order[:-2], evaluator.sizes, head):

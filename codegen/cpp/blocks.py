@@ -1,4 +1,4 @@
-"""Sizes of tiles and strides of locals: chosen from the widths alone, so lengths never recompile."""
+"""Sizes of tiles and strides of locals: chosen from widths and caches alone, so lengths never recompile."""
 
 from __future__ import annotations
 
@@ -31,13 +31,17 @@ class Blocks:
 
 
 def choose_blocks(names: Names, run: RunPass) -> Blocks:
-    """Tiles whose operands stay in a core's second-level cache."""
+    """The widest tiles whose numbers stay in a core's second-level cache: scores, the operands that they are made of
+    and multiplied by, and the rows' own operands and sums. Three eighths are left to what comes and goes."""
     lanes = 16 if names.compute == "float" else 8
     widest = max([width_of(names, axis) for local in run.accumulators for axis in local.widths] or [64])
-    columns = 256 if widest <= 64 else 128 if widest <= 160 else 64
-    if names.compute == "double":
-        columns //= 2
-    return Blocks(_rows(run), columns, lanes)
+    choices = [lanes * 16, lanes * 8, lanes * 4]
+    rows = _rows(run)
+    for columns in choices:
+        values = rows * (columns + lanes) + 2 * widest * (columns + rows)
+        if values * 64 // lanes <= names.near_bytes * 5 // 8:
+            return Blocks(rows, columns, lanes)
+    return Blocks(-(-rows // 2), choices[-1], lanes)
 
 
 def _rows(run: RunPass) -> int:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from attnc.ir import Node, Tensor
 from attnc.ir.node import BOOL, INT
 from attnc.planning.plan import SHARES
 
 from ..names import CompiledFor, identifier
+
+USUAL_CACHE = 1 << 20  # bytes of second-level cache that a core has, where nothing else is known
 
 ELEMENTS = {
     "float32": "float",
@@ -34,8 +37,11 @@ def step_name(step: Node) -> str:
     return f"x.{step.attribute[1:]}"
 
 
+@dataclass
 class Names(CompiledFor):
-    """Spells tensors and their elements."""
+    """Spells tensors and their elements. `near_bytes`: a core's second-level cache."""
+
+    near_bytes: int = USUAL_CACHE
 
     def tensor(self, tensor: Tensor) -> str:
         """The C++ name of a tensor's pointer; numbered, so that two spellings never meet."""

@@ -28,7 +28,7 @@ from ..statements import (
 from .blocks import Blocks, choose_blocks
 from .emitter import Emitter
 from .factors import Factors
-from .names import Names, size_name, step_name
+from .names import USUAL_CACHE, Names, size_name, step_name
 from .nests import NestWriter
 from .packs import PackWriter, lies_ready, lies_side_by_side
 from .passes import PassWriter
@@ -70,9 +70,11 @@ def write_program(
     widths: Mapping[str, int],
     layouts: Mapping[str, Layout],
     header: str,
+    near_bytes: int = USUAL_CACHE,
 ) -> Source:
-    """The C++ of a program. `compute` is "float" or "double"; `header` becomes comments at the top."""
-    return _ProgramWriter(graph, program, compute, widths, layouts, header).write()
+    """The C++ of a program. `compute` is "float" or "double"; `header` becomes comments at the top; tiles are of a size
+    for cores with that many bytes of second-level cache."""
+    return _ProgramWriter(graph, program, compute, widths, layouts, header, near_bytes).write()
 
 
 class _ProgramWriter:
@@ -84,13 +86,14 @@ class _ProgramWriter:
         widths: Mapping[str, int],
         layouts: Mapping[str, Layout],
         header: str,
+        near_bytes: int,
     ) -> None:
         self.graph = graph
         self.program = program
         self.header = header
         temporaries = {tensor.name: len(axes) for tensor, axes in program.temporaries}
         temporaries |= {now.name: len(axes) for steps in program.repeats for now, axes, _ in steps.states}
-        self.names = Names(compute, widths, layouts, temporaries)
+        self.names = Names(compute, widths, layouts, temporaries, near_bytes=near_bytes)
         self.functions: list[str] = []
         self.steps: list[str] = []
         self.buffers: list[tuple[str, str, list[str]]] = []

@@ -16,6 +16,7 @@ def test_usual_sizes(attnc):
         "forward",
         "backward",
         "kept for the backward",
+        "tiles are for cores with 1024 KiB of second-level cache",
     ]
     assert "50.05 % of pairs exist" in found.stdout
 
