@@ -2,13 +2,14 @@
 
 B, H, G are outer, M and N lengths, D and E widths. Any other named size is a length if it stands in an input that has
 a batch axis, anywhere before that input's last axis; else a width. A computed size is a length if it reads one, or if
-it is a product (the places of a grid) that stands so.
+it is a product (the places of a grid) that stands so. A parameter is outer if it stands between the batch and a length
+of an input (layers, each with queries of its own, say); else a width.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .axis import Axis
 from .node import Node, reachable, walk
@@ -34,11 +35,13 @@ _FIXED = {
 
 @dataclass(frozen=True)
 class Roles:
-    """The role of every axis of a spec. Along `steps` a recurrence goes, one by one: such sizes are never widths."""
+    """The role of every axis of a spec. Along `steps` a recurrence goes, one by one: such sizes are never widths.
+    `stacks`: parameters that stand as heads do."""
 
     lengths: frozenset[str]
     steps: frozenset[Node] = frozenset()
     grids: frozenset[Node] = frozenset()
+    stacks: frozenset[Node] = frozenset()
 
     def of_size(self, size: Node) -> str:
         if size.kind == "size":
@@ -49,7 +52,7 @@ class Roles:
         if size in self.grids or any(node.kind == "read" for node in walk(size)):
             return LENGTH
         roles = {self.of_size(node) for node in walk(size) if node.kind == "size"}
-        return LENGTH if LENGTH in roles else OUTER if size in self.steps else WIDTH
+        return LENGTH if LENGTH in roles else OUTER if size in self.steps | self.stacks else WIDTH
 
     def of(self, axis: Axis) -> str:
         return LENGTH if axis.streams else self.of_size(axis.size)
@@ -81,9 +84,16 @@ class Roles:
 def find_roles(shapes: Iterable[Sequence[Node]], results: Iterable[Node] = ()) -> Roles:
     """Roles from the sizes of all inputs, and the recurrences of results."""
     lengths, grids = set(), set()
-    for sizes in shapes:
-        if sizes and sizes[0].kind == "size" and sizes[0].attribute == "B":
-            lengths |= {size.attribute for size in sizes[1:-1] if size.kind == "size" and size.attribute not in _FIXED}
-            grids |= {size for size in sizes[1:-1] if size.is_product and len(size.args) > 1}
+    between = [sizes[1:-1] for sizes in shapes if sizes and sizes[0].kind == "size" and sizes[0].attribute == "B"]
+    for sizes in between:
+        lengths |= {size.attribute for size in sizes if size.kind == "size" and size.attribute not in _FIXED}
+        grids |= {size for size in sizes if size.is_product and len(size.args) > 1}
     steps = {n.attribute[0].axis.size for n in reachable(list(results)) if n.kind == "recur"}
-    return Roles(frozenset(lengths), frozenset(steps), frozenset(grids))
+    roles = Roles(frozenset(lengths), frozenset(steps), frozenset(grids))
+    stacks = {
+        size
+        for sizes in between
+        for place, size in enumerate(sizes)
+        if size.kind == "param" and any(roles.of_size(after) == LENGTH for after in sizes[place + 1 :])
+    }
+    return replace(roles, stacks=frozenset(stacks))

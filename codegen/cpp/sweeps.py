@@ -71,23 +71,34 @@ class SweepWriter:
 
     def _by_row(self, sweep: Sweep, body: Callable[[], None]) -> None:
         """The same with the columns of this very row; what is filled is 0 where none of its pairs exist."""
-        em, classes, at = self.em, self.tiles.tiles.classes, corners(self.em.graph)
-        before = {node: em.known[node] for node in (at.first_row, at.last_row)}
-        for node in before:
-            em.forget(node)
-            self.owner._know_scalar(node, "(first_row + r)")
-        bounds = (classes.low, classes.high, classes.inner_low, classes.inner_high)
-        texts = ", ".join(f"{em.scalar(bound)} - first" for bound in bounds)
-        part = em.fresh("part_of_row")
-        em.line(f"const RowPart {part} = row_part<T>(begin, end, {texts});")
-        for node, known in before.items():
-            em.forget(node)
-            em.known[node] = known
+        em = self.em
+        part = self.part_of_rows("(first_row + r)", "(first_row + r)")
         for fill in sweep.fills:
             store = f"store(&s.{fill.tile.name}[r * {self.stride} + c], splat<T>(T(0)));"
             em.line(f"for (int64_t c = begin; c < {part}.begin; c += lanes<T>) {store}")
             em.line(f"for (int64_t c = whole_vectors<T>({part}.end); c < end; c += lanes<T>) {store}")
         self._sides(part + ".", body)
+
+    def part_of_rows(self, first: str, last: str) -> str:
+        """The name of what says which of the tile's columns hold pairs of these rows."""
+        em, classes, at = self.em, self.tiles.tiles.classes, corners(self.em.graph)
+        before = {node: em.known[node] for node in (at.first_row, at.last_row)}
+        for node, text in ((at.first_row, first), (at.last_row, last)):
+            em.forget(node)
+            self.owner._know_scalar(node, text)
+        bounds = (classes.low, classes.high, classes.inner_low, classes.inner_high)
+        texts = ", ".join(f"{em.scalar(bound)} - first" for bound in bounds)
+        part = em.fresh("part_of_rows")
+        em.line(f"const RowPart {part} = row_part<T>(begin, end, {texts});")
+        for node, known in before.items():
+            em.forget(node)
+            em.known[node] = known
+        return part
+
+    def keeps_to_rows(self, sweep: Sweep) -> bool:
+        """Whether a sweep of a tile at the border reads, in each row, no columns but those that hold its pairs."""
+        is_joint = all(not collect.widths or collect.positions for collect in sweep.collects)
+        return is_joint and self._tells_rows(sweep) and all(collect.op != "argmax" for collect in sweep.collects)
 
     def _tells_rows(self, sweep: Sweep) -> bool:
         """Whether bounds of the loop, known for a block of rows, are closer for one row; values of all pairs that are

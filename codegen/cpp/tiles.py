@@ -14,7 +14,6 @@ from attnc.ir.scans import LATEST, TILL_NEXT
 from ..statements import (
     NATURAL,
     Accumulate,
-    AccumulateColumns,
     Carry,
     Contract,
     Follow,
@@ -26,11 +25,11 @@ from ..statements import (
     TileStatement,
 )
 from . import own_walks
-from .blocks import width_of
 from .emitter import Emitter, Known, Value
 from .factors import NARROW
 from .names import literal
-from .reads import locate, stride_of
+from .products import ProductWriter
+from .reads import locate
 from .sweeps import SweepWriter
 
 if TYPE_CHECKING:
@@ -53,6 +52,7 @@ class TileWriter:
         self.stride = owner.blocks.stride
         self.is_full = False
         self.sweeps = SweepWriter(self)
+        self.products = ProductWriter(self)
 
     def write(self) -> None:
         em, classes = self.em, self.tiles.classes
@@ -192,7 +192,7 @@ class TileWriter:
             place = f"(tile * {len(cached)} + {cached.index(local.name)}) * {size}"
             self.em.line(f"T *const {local.name} = keeps ? cache + {place} : s.{local.name};")
 
-    def _tile(self, local: Local) -> str:
+    def place_of(self, local: Local) -> str:
         return local.name if local.name in self.owner.cached else f"s.{local.name}"
 
     def know_tile(self, local: Local) -> None:
@@ -200,7 +200,7 @@ class TileWriter:
 
         def access(em: Emitter) -> Value:
             level = em.level_of(frozenset((row, loop)))
-            return em.define(FLOAT, f"load(&{self._tile(local)}[r * {stride} + c])", level, lanes=True)
+            return em.define(FLOAT, f"load(&{self.place_of(local)}[r * {stride} + c])", level, lanes=True)
 
         self.em.known[local.node] = Known(access)
 
@@ -244,7 +244,7 @@ class TileWriter:
 
     def _statement(self, statement: TileStatement) -> None:
         if isinstance(statement, Contract):
-            self._contract(statement)
+            self.products.contract(statement)
         elif isinstance(statement, Carry):
             if statement.is_kept:
                 own_walks.place(self, statement)
@@ -257,89 +257,9 @@ class TileWriter:
         elif isinstance(statement, Sweep):
             self.sweeps.write(statement)
         elif isinstance(statement, Accumulate):
-            self._accumulate(statement)
+            self.products.accumulate(statement)
         else:
-            self._accumulate_columns(statement)
-
-    def _width(self, local: Local) -> int:
-        return width_of(self.owner.names, local.widths[-1])
-
-    def _contract(self, statement: Contract) -> None:
-        stride, width = self.owner.stride(statement.left), self._width(statement.left)
-        once = "if (!keeps || step == 0) " if statement.tile.name in self.owner.cached else ""
-        left, call = f"s.{statement.left.name}", "gemm_columns<T>"
-        if statement in self.owner.factors:
-            left, call = f"{left}_narrow", "narrow_columns"
-        operands, result = f"{width}, {left}, {stride}", f"{self._tile(statement.tile)}, {self.stride}"
-        if statement.right.name in self.owner.dots:
-            place, step = self.owner.in_place(statement.right)
-            dots = f"gemm_dots<T>(rows, {self._range()}, {operands}, {place}, {step}, {result});"
-            self.em.line(f"if ({self.owner.passing} && {self.owner.few}) {dots}")
-            self.em.line("else")
-        right = f"{self.owner.pointer_to(statement.right)}, {self.stride}"
-        self.em.line(f"{once}{call}(rows, {self._range()}, {operands}, {right}, {result});")
-
-    def _range(self) -> str:
-        """The columns of the tile that may hold pairs."""
-        return f"0, {self.columns}" if self.is_full else "begin, end"
-
-    def _accumulate(self, statement: Accumulate) -> None:
-        stride = self.owner.stride(statement.local)
-        pointer, step = self.owner.natural(statement.right)
-        count, skip, right = (str(self.columns), "", pointer)
-        if not self.is_full:
-            count, skip, right = "end - begin", " + begin", f"{pointer} + begin * {step}"
-        left, result = f"{self._tile(statement.tile)}{skip}, {self.stride}", f"s.{statement.local.name}, {stride}"
-        if statement.right.name in self.owner.dots:
-            width, (place, own_step) = self._width(statement.local), self.owner.in_place(statement.right)
-            own = place if self.is_full else f"{place} + begin * {own_step}"
-            mix = f"gemm_mix<T, {width}>(rows, {count}, {left}, {own}, {own_step}, {result});"
-            self.em.line(f"if ({self.owner.passing} && {self.owner.few}) {mix}")
-            self.em.line("else")
-        if statement in self.owner.factors:
-            self.em.line(f"narrow_product<{stride}>(rows, {count}, {left}, {right}, {step}, {result});")
-            return
-        self.em.line(f"gemm<T, {stride}>(rows, {stride}, {count}, {left}, 1, {right}, {step}, {result}, true);")
-
-    def _accumulate_columns(self, statement: AccumulateColumns) -> None:
-        """Straight into memory where the width is whole vectors, else by way of a local."""
-        em, stride = self.em, self.owner.stride(statement.right)
-        width = self._width(statement.right)
-        tensor = statement.storage
-        begin, end = ("0", str(self.columns)) if self.is_full else ("begin", "end")
-        with em.scope("", {self.loop: f"(first + {begin})", statement.right.widths[-1]: "0"}):
-            positions = tuple(em.graph.index(axis) for axis in statement.storage_axes)
-            place = locate(em, tensor, positions)
-            step = stride_of(em, tensor, statement.storage_axes.index(self.loop))
-            target = f"{em.names.tensor(tensor)} + {place.offset}"
-            product = self._turned(statement, begin, end)
-            if width == stride:
-                em.line(f"{product}{target}, {step}, true);")
-                return
-            field = f"T turned{stride}[{self.columns * stride}];"
-            if field not in self.owner.fields:
-                self.owner.fields.append(field)
-            em.line(f"{product}s.turned{stride}, {stride}, false);")
-            em.line(
-                f"for (int64_t n = 0; n < {end} - {begin}; ++n) for (int64_t w = 0; w < {width}; ++w) "
-                f"({target})[n * {step} + w] += s.turned{stride}[n * {stride} + w];"
-            )
-
-    def _turned(self, statement: AccumulateColumns, begin: str, end: str) -> str:
-        """The call of a product with a tile turned, up to where its result goes."""
-        tile, right, stride = statement.tile.name, statement.right.name, self.owner.stride(statement.right)
-        if statement not in self.owner.factors:
-            return (
-                f"gemm<T, {stride}>({end} - {begin}, {stride}, rows, s.{tile} + {begin}, 1, {self.stride}, "
-                f"s.{right}, {stride}, "
-            )
-        field = f"{NARROW} turned_pairs[{self.owner.blocks.rows * self.stride}];"
-        if field not in self.owner.fields:
-            self.owner.fields.append(field)
-        return (
-            f"narrow_turned<{stride}>({begin}, {end}, rows, s.{tile}, {self.stride}, s.turned_pairs, "
-            f"s.{right}_paired, {stride}, "
-        )
+            self.products.accumulate_columns(statement)
 
     def _follow(self, statement: Follow) -> None:
         """Accumulators move to where their anchors are; nothing is done where no anchor moved."""
