@@ -2,7 +2,7 @@
 
 B, H, G are outer, M and N lengths, D and E widths. Any other named size is a length if it stands in an input that has
 a batch axis, anywhere before that input's last axis; else a width. A computed size is a length if it reads one, or if
-it is a product (the places of a grid) that stands so. A parameter is outer if it stands between the batch and a length
+it is a product (the places of a grid) that stands so, or is made of parameters and kept by a result. A parameter is outer if it stands between the batch and a length
 of an input (layers, each with queries of its own, say); else a width.
 """
 
@@ -81,6 +81,10 @@ class Roles:
         return node.kind == "reduce" and any(self.of(axis) != WIDTH for axis in node.attribute)
 
 
+def _is_of_parameters(size: Node) -> bool:
+    return not any(node.kind == "size" for node in walk(size))
+
+
 def find_roles(shapes: Iterable[Sequence[Node]], results: Iterable[Node] = ()) -> Roles:
     """Roles from the sizes of all inputs, and the recurrences of results."""
     lengths, grids = set(), set()
@@ -88,6 +92,8 @@ def find_roles(shapes: Iterable[Sequence[Node]], results: Iterable[Node] = ()) -
     for sizes in between:
         lengths |= {size.attribute for size in sizes if size.kind == "size" and size.attribute not in _FIXED}
         grids |= {size for size in sizes if size.is_product and len(size.args) > 1}
+    kept = {axis.size for result in results for axis in result.axes}
+    grids |= {size for size in kept if size.is_product and len(size.args) > 1 and _is_of_parameters(size)}
     steps = {n.attribute[0].axis.size for n in reachable(list(results)) if n.kind == "recur"}
     roles = Roles(frozenset(lengths), frozenset(steps), frozenset(grids))
     stacks = {

@@ -27,19 +27,20 @@ THREADS = 1  # rows are measured side by side
 LENGTH, SHORT = 2048, 512
 SLOW = 2.0  # how many times faster than eager code is the goal
 LARGE = {"B": 1, "H": 4, "G": 4, "M": LENGTH, "N": LENGTH, "D": 64, "E": 64}
+_SIDES = ("rows", "cols", "Y", "X")  # of grids, which are shorter where lengths are
 _MEMORY = 14 * 2**30
-_SECONDS = 40.0
+_SECONDS, _MOST_SECONDS = 40.0, 120.0
 _EFFORT = Effort(least=1, most=3, seconds=0.4)
 Record = dict[str, Any]
 
 
-def isolated(step: Callable[[str], Record], name: str) -> Record:
+def isolated(step: Callable[[str], Record], name: str, seconds: float = _SECONDS) -> Record:
     """A step's record, or why there is none."""
     context = multiprocessing.get_context("fork")
     results: Any = context.SimpleQueue()
     process = context.Process(target=_child, args=(step, name, results), daemon=True)
     process.start()
-    end = time.monotonic() + _SECONDS
+    end = time.monotonic() + seconds
     while process.is_alive() and results.empty() and time.monotonic() < end:
         time.sleep(0.05)
     try:
@@ -134,12 +135,12 @@ def timed_somehow(name: str) -> Record:
     found = isolated(timed, name)
     if "reason" in found:
         at_full, length = found["reason"], SHORT
-        found = isolated(partial(timed, length=length), name)
+        found = isolated(partial(timed, length=length), name, _MOST_SECONDS)
         if "reason" in found:
-            found = {"dense": found["reason"]} | isolated(partial(timed_alone, length=length), name)
+            found = {"dense": found["reason"]} | isolated(partial(timed_alone, length=length), name, _MOST_SECONDS)
         found["at_full_length"] = at_full
     if found.get("ratio", 0.0) < SLOW and "milliseconds" in found:
-        found |= isolated(partial(located, length=length), name)
+        found |= isolated(partial(located, length=length), name, _MOST_SECONDS)
     return found
 
 
@@ -147,9 +148,10 @@ def _acts(name: str, length: int) -> tuple[Row, dict[str, int], dict[str, Callab
     row = rows()[name]
     attention = row.load()
     known = LARGE | {"M": length, "N": length} | {k: n for k, n in row.sizes.items() if k not in ("M", "N")}
-    known |= dict(row.large)
+    large = {k: n // 2 if length < LENGTH and k in _SIDES else n for k, n in row.large.items()}
+    known |= large
     defaults = row.given(attention)
-    parameters = defaults | {k: n for k, n in row.large.items() if k in defaults}
+    parameters = defaults | {k: n for k, n in large.items() if k in defaults}
     inputs = row.draw(attention, torch.float32, **known)
     leaves = [x for x in inputs.values() if x.requires_grad]
 
