@@ -54,4 +54,3 @@ def test_only_where_pairs_follow_rows_and_sweeps_keep_to_them():
     assert not has_strips("attention full\n")
     assert not has_strips("attention padded\ninput length[B]: int\nmask j < length\n")
     assert not has_strips(text_of("j <= i") + "output out, best[i] = argmax[j](s)\n")
-    assert not has_strips(text_of("j <= i") + "output out, p\n")
