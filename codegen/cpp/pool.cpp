@@ -352,9 +352,9 @@ __thread scratch own_scratch;
 extern "C" {
 
 // Runs body(context, task, worker) for all tasks in 0 .. tasks - 1, taken in that order, on at most `threads` threads,
-// the calling one included and numbered 0; numbers are below `threads` and no two threads of a call share one. Returns
-// when all are done. May be called by several threads at once, from within a body, and in a child of fork (but not
-// in one that was forked within a body).
+// the calling one included; workers' numbers are below `threads` and no two threads of a call share one. Returns when
+// all are done. May be called by several threads at once, from within a body, and in a child of fork (but not in one
+// that was forked within a body).
 void attnc_parallel(int64_t tasks, int threads, task_body body, void *context) {
   call c = {body, context, tasks, 0, 0, 0};
   if (tasks < 2 || threads < 2) return run_tasks(&c, 0);
