@@ -2,8 +2,8 @@
 
 B, H, G are outer, M and N lengths, D and E widths. Any other named size is a length if it stands in an input that has
 a batch axis, anywhere before that input's last axis; else a width. A computed size is a length if it reads one, or if
-it is a product (the places of a grid) that stands so, or is made of parameters and kept by a result. A parameter is outer if it stands between the batch and a length
-of an input (layers, each with queries of its own, say); else a width.
+it is a product (the places of a grid) that stands so, or is made of parameters and kept by a result. A parameter is
+outer if it stands between the batch and a length of an input (layers, each with queries of its own, say); else a width.
 """
 
 from __future__ import annotations
