@@ -120,7 +120,7 @@ def _goals(findings: Findings) -> Table:
     for name in ("what", "measured", "goal", "met"):
         table.add_column(name)
     for goal in findings.goals():
-        name, value, limit, _, _ = goal.cells()
+        name, value, limit, *_ = goal.cells()
         table.add_row(name, value, limit, "yes" if goal.is_met else "[bold red]no[/]")
     return table
 

@@ -88,8 +88,9 @@ def measure_decoding(sizes: Sizes, effort: Effort) -> list[Variant]:
     found = []
     cases = (("one query", 1, torch.float32, 1 / 0.8), ("one query of 4 heads", 4, torch.bfloat16, 1 / 0.85))
     for name, shared, dtype, goal in cases:
+        length = sizes.N if shared == 1 else sizes.N // 2
         one = torch.randn(sizes.B, sizes.H * shared, 1, sizes.D).to(dtype)
-        keys, values = (torch.randn(sizes.B, sizes.H, sizes.N // shared, sizes.D).to(dtype) for _ in range(2))
+        keys, values = (torch.randn(sizes.B, sizes.H, length, sizes.D).to(dtype) for _ in range(2))
         acts: dict[str, Act] = {
             READING: partial(_read, keys, values),
             name: partial(from_text("attention softmax_itself\n"), one, keys, values),
@@ -99,7 +100,7 @@ def measure_decoding(sizes: Sizes, effort: Effort) -> list[Variant]:
         with torch.no_grad():
             times = measure(acts, effort)
         milliseconds = {who: 1000 * sorted(each)[len(each) // 2] for who, each in times.items()}
-        of_this = {**asdict(sizes), "N": sizes.N // shared, "H": sizes.H * shared}
+        of_this = {**asdict(sizes), "N": length, "H": sizes.H * shared}
         ratio = compare(times[name], times[READING])
         found.append(Variant(name, READING, of_this, "forward", ratio, milliseconds, goal))
         if shared > 1:

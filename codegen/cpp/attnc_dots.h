@@ -78,8 +78,12 @@ ATTNC_INLINE void dots_block(int64_t found, int64_t width, const A *a, int64_t l
   } else {
     for (int n = 0; n < sums; n++) at[n] = hsum(sum[n]);
   }
+  if (found >= count) {
+    ATTNC_UNROLL for (int r = 0; r < rows; r++) memcpy(c + r * ldc, at + r * count, count * sizeof(T));
+    return;
+  }
   ATTNC_UNROLL for (int r = 0; r < rows; r++)
-    for (int n = 0; n < count && n < found; n++) c[r * ldc + n] = at[r * count + n];
+    for (int n = 0; n < found; n++) c[r * ldc + n] = at[r * count + n];
 }
 template <class T, int rows, class A, class S>
 static void dots_rows(int64_t begin, int64_t end, int64_t width, const A *a, int64_t lda, const S *b, int64_t ldb, T *c,
